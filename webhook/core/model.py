@@ -1,0 +1,266 @@
+"""The values that the stages of the core speak in. All immutable; none knows the wire or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+Json = Any
+JsonObject = Mapping[str, Any]
+
+
+class ServiceRef(NamedTuple):
+    """A Service by namespace and name."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        """Give the name as authorities write it: `name.namespace`."""
+        return f"{self.name}.{self.namespace}"
+
+
+class LbPolicy(StrEnum):
+    """How the RPCs of one upstream are spread."""
+
+    ROUND_ROBIN = "round_robin"
+    LEAST_REQUEST = "least_request"
+
+
+class Retry(StrEnum):
+    """Which failed RPCs are sent again, to another pod."""
+
+    DEFAULT = "default"
+    SAFE = "safe"
+    IDEMPOTENT = "idempotent"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a Service's annotations say about calls to it."""
+
+    lb_policy: LbPolicy = LbPolicy.ROUND_ROBIN
+    retry: Retry = Retry.DEFAULT
+    max_timeout: str | None = None
+    """Longest RPC as a protobuf duration (`2.5s`), or none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """One port of a headless Service that a sidecar balances over."""
+
+    service: ServiceRef
+    service_port: int
+    """The port in authorities."""
+    port: int
+    """The port dialled: what the pods listen on."""
+    port_name: str | None
+    declared: bool
+    """Said to be gRPC by its name, its appProtocol or an annotation; not merely unnamed."""
+    policy: Policy = field(default=Policy())
+
+    @property
+    def cluster(self) -> str:
+        """The name of its cluster in Envoy; the same for two Service ports with one target."""
+        return f"{self.service}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A Service as the catalog keeps it, headless or not."""
+
+    ref: ServiceRef
+    selector: tuple[tuple[str, str], ...]
+    target_ports: frozenset[int]
+    """Every resolved TCP target port, for the ingress listener."""
+    upstreams: tuple[Upstream, ...] = ()
+    """In the order in which an authority without a port prefers them: declared first."""
+    grpc_services: tuple[str, ...] = ()
+    export_to: frozenset[str] = frozenset()
+    """Namespaces beside its own that see it; `*` is all."""
+
+    def selects(self, labels: Mapping[str, str]) -> bool:
+        """Say whether a pod with these labels, in this Service's namespace, is one of its pods."""
+        return bool(self.selector) and all(labels.get(key) == value for key, value in self.selector)
+
+    @property
+    def declared(self) -> bool:
+        """Say whether at least one of its upstreams is declared gRPC."""
+        return any(upstream.declared for upstream in self.upstreams)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong in an object that is not the Pod: left out and reported, never fatal."""
+
+    code: str
+    """Stable, for metrics."""
+    where: str
+    """`Service shop/orders`, and the field or annotation."""
+    message: str
+
+    def __str__(self) -> str:
+        """Give one line for people."""
+        return f"{self.where}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """What is known of a Namespace."""
+
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+class UpstreamRef(NamedTuple):
+    """`name[.namespace][:port]` as a Pod's author writes it."""
+
+    name: str
+    namespace: str | None
+    port: str | None
+    """A number or a port's name."""
+
+    def __str__(self) -> str:
+        """Give it back as it is written."""
+        namespace = f".{self.namespace}" if self.namespace else ""
+        port = f":{self.port}" if self.port else ""
+        return f"{self.name}{namespace}{port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What the Pod's own annotations ask for; None is not said."""
+
+    upstreams: tuple[UpstreamRef, ...] | None = None
+    default_upstream: UpstreamRef | None = None
+    app_port: int | None = None
+    cpu_request: str | None = None
+    cpu_limit: str | None = None
+    memory_request: str | None = None
+    memory_limit: str | None = None
+    image: str | None = None
+    log_level: str | None = None
+    concurrency: int | None = None
+    access_log: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Requests and limits as Kubernetes quantities."""
+
+    cpu_request: str
+    cpu_limit: str
+    memory_request: str
+    memory_limit: str
+
+    def as_document(self) -> dict[str, dict[str, str]]:
+        """Give the container's `resources`."""
+        return {
+            "requests": {"cpu": self.cpu_request, "memory": self.memory_request},
+            "limits": {"cpu": self.cpu_limit, "memory": self.memory_limit},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The ports of the sidecar."""
+
+    egress: int = 9001
+    ingress: int = 15001
+    admin: int = 8001
+    probe: int = 19021
+
+    def all(self) -> tuple[int, ...]:
+        """Give every port that the sidecar may bind."""
+        return (self.egress, self.ingress, self.admin, self.probe)
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarSettings:
+    """What the operator decides for every sidecar."""
+
+    image: str = "docker.io/envoyproxy/envoy:distroless-v1.40.0"
+    """Fully qualified, so that no node's short-name search decides what runs."""
+    ports: Ports = Ports()
+    cluster_domain: str = "cluster.local"
+    ipv6: bool = False
+    """Listeners on all addresses bind `::` with IPv4 compatibility, egress also [::1]."""
+    log_level: str = "warning"
+    concurrency: int = 2
+    """Worker threads."""
+    access_log: bool = True
+    resources: Resources = Resources(cpu_request="50m", cpu_limit="2", memory_request="96Mi", memory_limit="512Mi")
+    guaranteed_cpu: str = "250m"
+    """CPU request and limit of the sidecar of a Guaranteed pod: reserved, so smaller than the usual limit."""
+    dns_refresh_seconds: int = 5
+    dns_queries_per_second: int = 10
+    """Bound of one sidecar's DNS queries: with more upstreams than this allows the refresh lengthens."""
+    system_namespaces: frozenset[str] = frozenset({"kube-system", "kube-public", "kube-node-lease"})
+    own_namespace: str = "evenkeel-system"
+
+
+class SkipReason(StrEnum):
+    """Why a Pod is admitted without a sidecar. The code is stable; metrics and audit carry it."""
+
+    NAMESPACE_DISABLED = "namespace-disabled"
+    NOT_SELECTED = "not-selected"
+    DISABLED = "disabled"
+    SYSTEM_NAMESPACE = "system-namespace"
+    HOST_NETWORK = "host-network"
+    ALREADY_INJECTED = "already-injected"
+    MIRROR_POD = "mirror-pod"
+    WINDOWS = "windows-node"
+    OTHER_MESH = "other-mesh"
+    PORT_CONFLICT = "port-conflict"
+    ANNOTATIONS_FULL = "annotations-full"
+    NOT_CREATE = "not-create"
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """Decided not to inject: a code for counters, a sentence for people."""
+
+    reason: SkipReason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inject:
+    """Decided to inject."""
+
+    replaces: bool = False
+    """Our container is there without its configuration: it is rendered again in its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """What is put into a Pod."""
+
+    container: JsonObject
+    volume: JsonObject
+    annotations: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
+    upstreams: tuple[str, ...] = ()
+
+
+Operation = Mapping[str, Any]
+"""One JSON Patch operation (RFC 6902): `op`, `path`, `value`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one Pod: skipped with a reason, or injected with operations."""
+
+    skip: Skip | None
+    operations: tuple[Operation, ...] = ()
+    warnings: tuple[str, ...] = ()
+    sidecar: Sidecar | None = None
+
+    @property
+    def injected(self) -> bool:
+        """Say whether the operations put a sidecar in."""
+        return self.skip is None
