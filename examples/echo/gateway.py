@@ -334,6 +334,17 @@ class Answer(Exception):
         self.body = body
 
 
+def read_document(body: bytes) -> dict[str, Any]:
+    """Read a request's body; nothing is an empty document."""
+    try:
+        document = json.loads(body or b"{}")
+    except ValueError as error:
+        raise Answer(400, {"error": f"the body is no JSON: {error}"}) from error
+    if not isinstance(document, dict):
+        raise Answer(400, {"error": f"the body is no JSON object: {document!r}"})
+    return document
+
+
 class Gateway:
     """What can be asked of this program."""
 
@@ -348,9 +359,9 @@ class Gateway:
             case "GET", [""]:
                 return f"ok, calling {self._settings.target or 'whom I am told to'}\n"
             case "POST", ["run"]:
-                return await self._run(self._spec(body))
+                return await self._run(self._spec(read_document(body)))
             case "POST", ["load"]:
-                return self._begin(body)
+                return self._begin(read_document(body))
             case "GET", ["load", name]:
                 return self._load(name).tally.document()
             case "DELETE", ["load", name]:
@@ -362,12 +373,10 @@ class Gateway:
                 return await self._list_calls(self._settings.backends[name])
         raise Answer(404, {"error": f"nothing answers {method} {path}"})
 
-    def _spec(self, body: bytes, **fixed: object) -> Spec:
+    def _spec(self, document: Mapping[str, Any]) -> Spec:
         try:
-            document = json.loads(body or b"{}")
-            document.pop("name", None)
-            return read_spec({**document, **fixed}, self._settings.target)
-        except (ValueError, TypeError, AttributeError) as error:
+            return read_spec(document, self._settings.target)
+        except (ValueError, TypeError) as error:
             raise Answer(400, {"error": str(error)}) from error
 
     async def _run(self, spec: Spec) -> object:
@@ -375,9 +384,9 @@ class Gateway:
         await load.run()
         return load.tally.document()
 
-    def _begin(self, body: bytes) -> object:
-        spec = self._spec(body, rpcs=None)
-        name = json.loads(body or b"{}").get("name")
+    def _begin(self, document: dict[str, Any]) -> object:
+        name = document.pop("name", None)
+        spec = self._spec({**document, "rpcs": None})
         if not name or name in self._loads:
             raise Answer(400, {"error": f"load {name!r}: has no name, or runs already"})
         self._loads[name] = Load(spec, self._channels)
