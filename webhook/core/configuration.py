@@ -1,0 +1,100 @@
+"""From what a Pod sees to the annotations that hold its configuration. Cached: equal inputs are rendered once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+
+from webhook import __version__
+from webhook.core import names
+from webhook.core.catalog import Catalog
+from webhook.core.envoy import resources
+from webhook.core.envoy.routes import Routes
+from webhook.core.model import Json, SidecarSettings, UpstreamRef
+from webhook.core.templates import Templates
+from webhook.core.view import Target, View, make_view
+
+_MOST_KEPT = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The annotations of one Pod, and their size."""
+
+    annotations: Mapping[str, str]
+    upstreams: tuple[str, ...]
+    size: int
+    """Bytes of keys and values, as Kubernetes counts them."""
+
+
+class Configurations:
+    """Renders configurations; deterministic, the same view gives the same bytes."""
+
+    def __init__(self, settings: SidecarSettings, templates: Templates, dump: Callable[[Json], str]) -> None:
+        """Take how to write a document as text from outside: the core knows no format."""
+        self._settings = settings
+        self._templates = templates
+        self._dump = dump
+        self._routes = Routes(settings, templates.retries)
+        self._bootstrap = dump(resources.bootstrap(templates, settings))
+        self._views: dict[tuple[str, tuple[UpstreamRef, ...] | None], _Seen] = {}
+        keep = lru_cache(maxsize=_MOST_KEPT)
+        self.configuration = keep(self._configuration)
+        self._clusters_text = keep(self._write_clusters)
+        self._routes_text = keep(self._write_routes)
+        self._listeners_text = keep(self._write_listeners)
+
+    def view(self, catalog: Catalog, namespace: str, references: tuple[UpstreamRef, ...] | None) -> _Seen:
+        """Say what pods of a namespace see; the same View object as long as its content is the same."""
+        key = (namespace, references)
+        seen = self._views.get(key)
+        if seen is not None and seen.catalog is catalog:
+            return seen
+        view, missing = make_view(catalog, namespace, references)
+        if seen is not None and (seen.view.own, seen.view.exported) == (view.own, view.exported):
+            view = seen.view
+        while len(self._views) >= _MOST_KEPT:
+            del self._views[next(iter(self._views))]
+        self._views[key] = _Seen(catalog, view, missing)
+        return self._views[key]
+
+    def _configuration(self, view: View, default: Target, app_port: int | None, access_log: bool) -> Configuration:
+        written = {
+            names.BOOTSTRAP: self._bootstrap,
+            names.CLUSTERS: self._clusters_text(view, app_port),
+            names.ROUTES: self._routes_text(view, default),
+            names.LISTENERS: self._listeners_text(app_port is not None, access_log),
+        }
+        upstreams = tuple(upstream.cluster for upstream in view.upstreams)
+        digest = hashlib.sha256("\0".join(written.values()).encode()).hexdigest()[:16]
+        status = {"version": __version__, "upstreams": upstreams, "digest": digest}
+        written[names.STATUS] = json.dumps(status, separators=(",", ":"))
+        return Configuration(MappingProxyType(written), upstreams, annotation_bytes(written))
+
+    def _write_clusters(self, view: View, app_port: int | None) -> str:
+        return self._dump(resources.clusters(self._templates, self._settings, view.upstreams, app_port))
+
+    def _write_routes(self, view: View, default: Target) -> str:
+        return self._dump({"resources": [self._routes.configuration(view, default)]})
+
+    def _write_listeners(self, ingress: bool, access_log: bool) -> str:
+        return self._dump(resources.listeners(self._templates, self._settings, ingress=ingress, access_log=access_log))
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What pods of a namespace see of one catalog."""
+
+    catalog: Catalog
+    view: View
+    missing: tuple[UpstreamRef, ...]
+    """References that nothing answers (yet)."""
+
+
+def annotation_bytes(annotations: Mapping[str, str]) -> int:
+    """Count bytes as Kubernetes does for its limit on all annotations of an object."""
+    return sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items())

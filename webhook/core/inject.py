@@ -1,0 +1,109 @@
+"""The whole of an admission, and the only place that knows the order: decide, render, patch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from webhook.core import names
+from webhook.core.annotations import Reading, read_pod_annotations
+from webhook.core.catalog import Catalog
+from webhook.core.decide import decide, is_our_container, is_our_volume, name_clashes
+from webhook.core.errors import PodRejected
+from webhook.core.model import (
+    Json,
+    Namespace,
+    Operation,
+    Outcome,
+    Resources,
+    Sidecar,
+    SidecarSettings,
+    Skip,
+    SkipReason,
+)
+from webhook.core.patch import PatchRecorder
+from webhook.core.pod import Pod
+from webhook.core.render import Renderer
+from webhook.core.resources import has_pod_level_resources, sidecar_resources
+from webhook.core.templates import Templates
+
+_SILENT: Final = (
+    SkipReason.NAMESPACE_DISABLED,
+    SkipReason.NOT_SELECTED,
+    SkipReason.DISABLED,
+    SkipReason.ALREADY_INJECTED,
+    SkipReason.MIRROR_POD,
+    SkipReason.SYSTEM_NAMESPACE,
+    SkipReason.NOT_CREATE,
+)
+"""Skips that nobody needs to hear of; the others leave a Pod without what was asked for it."""
+
+
+class Injector:
+    """Admits Pods: the same for the webhook, the command line and whatever keeps live Pods true."""
+
+    def __init__(self, settings: SidecarSettings, templates: Templates, dump: Callable[[Json], str]) -> None:
+        """Take the operator's settings, the templates, and how a document is written as text."""
+        self._settings = settings
+        self._renderer = Renderer(settings, templates, dump)
+
+    def admit(self, pod: Pod, catalog: Catalog, namespace: Namespace | None) -> Outcome:
+        """Decide about a Pod and, where it gets a sidecar, record the operations that put it in.
+
+        `namespace` is None where the API server has already selected the Pod by its Namespace's label.
+        Raises PodRejected with every problem in the Pod's own words. The Pod is never changed.
+        """
+        decision = decide(pod, namespace, self._settings)
+        reading = read_pod_annotations(pod.labels, pod.annotations)
+        if isinstance(decision, Skip):
+            return _skipped(decision, reading)
+        resources = self._checked(pod, reading)
+        sidecar = self._renderer.render(pod, reading.overrides, resources, catalog)
+        if isinstance(sidecar, Skip):
+            return _skipped(sidecar, reading)
+        ignored = _ignored_resources(pod, reading)
+        return Outcome(None, _operations(pod, sidecar), (*reading.warnings, *ignored, *sidecar.warnings), sidecar)
+
+    def _checked(self, pod: Pod, reading: Reading) -> Resources | None:
+        resources, clashes = sidecar_resources(pod, reading.overrides, self._settings)
+        problems = [*reading.problems, *clashes, *name_clashes(pod)]
+        if reading.overrides.app_port in self._settings.ports.all():
+            problems.append(
+                f"annotation {names.APP_PORT}: {reading.overrides.app_port} is a port of the sidecar itself"
+            )
+        if problems:
+            raise PodRejected(problems)
+        return resources
+
+
+def _skipped(skip: Skip, reading: Reading) -> Outcome:
+    if skip.reason is SkipReason.ALREADY_INJECTED:
+        return Outcome(skip)
+    loud = () if skip.reason in _SILENT else (f"no sidecar ({skip.reason}): {skip.detail}",)
+    return Outcome(skip, warnings=(*reading.warnings, *loud))
+
+
+def _ignored_resources(pod: Pod, reading: Reading) -> tuple[str, ...]:
+    overrides = reading.overrides
+    asked = (overrides.cpu_request, overrides.cpu_limit, overrides.memory_request, overrides.memory_limit)
+    if not has_pod_level_resources(pod) or asked == (None,) * 4:
+        return ()
+    return ("annotations for the sidecar's cpu and memory have no effect: the pod has spec.resources of its own",)
+
+
+def _operations(pod: Pod, sidecar: Sidecar) -> tuple[Operation, ...]:
+    edit = PatchRecorder(pod.document)
+    for key, text in sidecar.annotations.items():
+        edit.set("metadata", "annotations", key, value=text)
+    container = next((at for at, one in enumerate(pod.init_containers) if is_our_container(one)), None)
+    if container is None:
+        # First: init containers start in order, and the later ones may already call an upstream.
+        edit.insert("spec", "initContainers", index=0, value=sidecar.container)
+    else:
+        edit.set("spec", "initContainers", container, value=sidecar.container)
+    volume = next((at for at, one in enumerate(pod.volumes) if is_our_volume(one)), None)
+    if volume is None:
+        edit.insert("spec", "volumes", index=0, value=sidecar.volume)
+    else:
+        edit.set("spec", "volumes", volume, value=sidecar.volume)
+    return edit.operations

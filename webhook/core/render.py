@@ -1,0 +1,132 @@
+"""What is put into a Pod: the container, the volume and the annotations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any, Final
+
+from webhook.core import names
+from webhook.core.advice import http_proxy_warnings
+from webhook.core.catalog import Catalog
+from webhook.core.configuration import Configuration, Configurations, annotation_bytes
+from webhook.core.ingress import ingress
+from webhook.core.model import (
+    Json,
+    Overrides,
+    Resources,
+    Sidecar,
+    SidecarSettings,
+    Skip,
+    SkipReason,
+    UpstreamRef,
+)
+from webhook.core.pod import Pod
+from webhook.core.template import OMIT
+from webhook.core.templates import Templates, config_file
+from webhook.core.view import Unknown, View, default_target
+
+ANNOTATION_LIMIT: Final = 256 * 1024
+"""Of all annotations of an object together (Kubernetes, `TotalAnnotationSizeLimitB`)."""
+_MOST_SERVICES: Final = 1000
+"""More than could ever fit; keeps a namespace of 10,000 Services from being rendered to be thrown away."""
+_ENVOY_UID: Final = 101
+
+
+class Renderer:
+    """Makes sidecars. Pure but for its caches."""
+
+    def __init__(self, settings: SidecarSettings, templates: Templates, dump: Callable[[Json], str]) -> None:
+        self._settings = settings
+        self._templates = templates
+        self._configurations = Configurations(settings, templates, dump)
+        self._cut = lru_cache(maxsize=256)(View.cut)
+
+    def render(self, pod: Pod, overrides: Overrides, resources: Resources | None, catalog: Catalog) -> Sidecar | Skip:
+        """Make the sidecar of a Pod; a Skip where its own annotations leave no room for the configuration."""
+        seen = self._configurations.view(catalog, pod.namespace, overrides.upstreams)
+        app_port, warnings = ingress(pod, overrides, catalog, self._settings)
+        configuration, left_out = self._fitting(pod, overrides, seen.view, app_port)
+        if configuration is None:
+            return Skip(SkipReason.ANNOTATIONS_FULL, "the pod's annotations leave no room for the configuration")
+        return Sidecar(
+            container=self._container(pod, overrides, resources, catalog),
+            volume=_volume(),
+            annotations=configuration.annotations,
+            warnings=(*_warnings(pod, overrides, seen.view, seen.missing), *warnings, *left_out),
+            upstreams=configuration.upstreams,
+        )
+
+    def _fitting(
+        self, pod: Pod, overrides: Overrides, view: View, app_port: int | None
+    ) -> tuple[Configuration | None, tuple[str, ...]]:
+        """Give the largest configuration that fits, and a warning where Services had to be left out."""
+        theirs = {key: text for key, text in pod.annotations.items() if key not in names.WRITTEN}
+        room = ANNOTATION_LIMIT - annotation_bytes(theirs)
+        everything = len(view.services)
+        kept = min(everything, _MOST_SERVICES)
+        while kept >= 0:
+            shown = view if kept == everything else self._cut(view, kept)
+            configuration = self._configuration(pod, overrides, shown, app_port)
+            if configuration.size <= room:
+                return configuration, _left_out(everything - kept)
+            # Sizes grow evenly with Services: aim a little below what would fit, so that few steps are needed.
+            kept = min(kept - 1, int(kept * room / configuration.size * 0.98))
+        return None, ()
+
+    def _configuration(self, pod: Pod, overrides: Overrides, view: View, app_port: int | None) -> Configuration:
+        default = default_target(view, pod.labels, overrides.default_upstream)
+        access_log = self._settings.access_log if overrides.access_log is None else overrides.access_log
+        return self._configurations.configuration(view, default, app_port, access_log)
+
+    def _container(self, pod: Pod, overrides: Overrides, resources: Resources | None, catalog: Catalog) -> Any:
+        settings = self._settings
+        return self._templates.sidecar.fill(
+            name=names.SIDECAR,
+            image=overrides.image or settings.image,
+            bootstrap_file=config_file(names.BOOTSTRAP),
+            concurrency=str(overrides.concurrency or settings.concurrency),
+            log_level=overrides.log_level or settings.log_level,
+            probe_port=settings.ports.probe,
+            resources=resources.as_document() if resources else OMIT,
+            run_as_user=_run_as_user(pod, catalog),
+            volume=names.VOLUME,
+            config_folder=names.CONFIG_FOLDER,
+        )
+
+
+def _run_as_user(pod: Pod, catalog: Catalog) -> Any:
+    """Give Envoy's uid, or none where the Pod or OpenShift chooses one.
+
+    A Pod that runs as root is no choice: with runAsNonRoot the sidecar would never start.
+    """
+    chosen = (pod.spec.get("securityContext") or {}).get("runAsUser")
+    ranged = names.OPENSHIFT_UID_RANGE in catalog.namespace(pod.namespace).annotations
+    return OMIT if chosen or ranged else _ENVOY_UID
+
+
+def _volume() -> dict[str, Any]:
+    items = [
+        {
+            "path": file,
+            "fieldRef": {"apiVersion": "v1", "fieldPath": f"metadata.annotations['{annotation}']"},
+        }
+        for annotation, file in names.FILES.items()
+    ]
+    return {"name": names.VOLUME, "downwardAPI": {"defaultMode": 0o444, "items": items}}
+
+
+def _left_out(services: int) -> tuple[str, ...]:
+    if not services:
+        return ()
+    limit = f"Kubernetes' limit of {ANNOTATION_LIMIT // 1024} KiB for annotations"
+    return (f"{services} Services are left out to keep {limit}; set annotation {names.UPSTREAMS} to choose",)
+
+
+def _warnings(pod: Pod, overrides: Overrides, view: View, missing: tuple[UpstreamRef, ...]) -> Iterator[str]:
+    for reference in missing:
+        yield f"annotation {names.UPSTREAMS}: {reference} is no upstream that this namespace sees (yet)"
+    default = default_target(view, pod.labels, overrides.default_upstream)
+    if isinstance(default, Unknown):
+        yield f"annotation {names.DEFAULT_UPSTREAM}: {default.reference} is no upstream of this pod (yet)"
+    yield from http_proxy_warnings(pod)
