@@ -1,0 +1,96 @@
+# `make help` lists what there is. Everything runs from .venv, which is made when first needed.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+
+PYTHON ?= python3
+WORKERS ?= 2
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# Redone only when the dependencies change; the code itself is installed editable.
+$(STAMP): pyproject.toml requirements-dev.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Evenkeel needs Python 3.11 or newer; '$(PYTHON)' is '$$($(PYTHON) --version 2>&1)'. Try: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "'$(PYTHON)' cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Installing into $(VENV) what requirements-dev.lock pins (about 100 MB, once) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet --require-hashes -r requirements-dev.lock
+	@$(PY) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: venv
+venv: $(STAMP) ## Make the virtual environment and install everything into it
+
+.PHONY: demo
+demo: $(STAMP) ## Run the whole path on this machine: admission, Envoys, gRPC calls, numbers
+	@$(VENV)/bin/evenkeel demo
+
+.PHONY: test
+test: unit packaging e2e ## Run all tests
+
+.PHONY: unit
+unit: $(STAMP) ## Run the tests that need neither a network nor namespaces (under a minute)
+	@$(PY) -m pytest -q -n $(WORKERS) --dist loadfile -m "not e2e and not packaging" $(PYTEST)
+
+.PHONY: packaging
+packaging: $(STAMP) ## Run the Dockerfile's steps without Docker and try what they install (downloads)
+	@$(PY) -m pytest -q -m packaging tests/packaging $(PYTEST)
+
+# Whether the machine allows it is asked first: pytest has an exit code 2 of its own.
+.PHONY: e2e
+e2e: $(STAMP) ## Run real Envoys and real gRPC in Pods of their own namespaces
+	@if ! why=$$($(PY) -m webhook.node.sandbox -- true 2>&1); then \
+	  if [ "$${CI:-}" = true ]; then echo "make e2e: $$why" >&2; exit 1; fi; \
+	  echo "make e2e: skipped, nothing was tested here. $$why"; \
+	else $(PY) -m webhook.node.sandbox -- $(PY) -m pytest -q -m e2e tests/e2e $(PYTEST); fi
+
+.PHONY: lint
+lint: $(STAMP) ## Check style, types, import contracts and YAML
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy --no-incremental
+	$(VENV)/bin/mypy --no-incremental examples/echo/server.py examples/echo/gateway.py
+	$(VENV)/bin/lint-imports --no-cache
+	$(VENV)/bin/yamllint --strict .
+
+.PHONY: format
+format: $(STAMP) ## Bring the code into its form
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+.PHONY: bench
+bench: $(STAMP) ## Measure admissions and the data plane; the numbers go to build/bench
+	@mkdir -p build/bench
+	$(PY) benchmarks/admission.py --json build/bench/admission.json
+	$(PY) benchmarks/dataplane.py --json build/bench/dataplane.json
+
+.PHONY: bench-smoke
+bench-smoke: $(STAMP) ## Run the benchmarks for a few seconds, to see that they work
+	$(PY) benchmarks/admission.py --smoke
+	$(PY) benchmarks/dataplane.py --smoke
+
+# The sources of packages are the machine's own business, so no address is written down.
+COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
+
+.PHONY: lock
+lock: ## Pin the newest allowed dependencies (needs uv)
+	$(COMPILE) --upgrade --all-extras pyproject.toml -o requirements-dev.lock
+	$(COMPILE) --upgrade -c requirements-dev.lock pyproject.toml -o requirements.lock
+	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+	  | $(COMPILE) --upgrade -c requirements-dev.lock - -o requirements-build.lock
+	sed -i -E '/^ *#   -c |# via -c requirements-dev.lock$$/d' requirements.lock requirements-build.lock
+
+.PHONY: clean
+clean: ## Remove everything that was made here, the virtual environment too
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
