@@ -24,13 +24,23 @@ from webhook.core.model import (
 from webhook.core.pod import Pod
 from webhook.core.template import OMIT
 from webhook.core.templates import Templates, config_file
-from webhook.core.view import Unknown, View, default_target
+from webhook.core.view import View, default_target
 
 ANNOTATION_LIMIT: Final = 256 * 1024
 """Of all annotations of an object together (Kubernetes, `TotalAnnotationSizeLimitB`)."""
 _MOST_SERVICES: Final = 1000
 """More than could ever fit; keeps a namespace of 10,000 Services from being rendered to be thrown away."""
 _ENVOY_UID: Final = 101
+_VOLUME: Final = {
+    "name": names.VOLUME,
+    "downwardAPI": {
+        "defaultMode": 0o444,
+        "items": [
+            {"path": file, "fieldRef": {"apiVersion": "v1", "fieldPath": f"metadata.annotations['{annotation}']"}}
+            for annotation, file in names.FILES.items()
+        ],
+    },
+}
 
 
 class Renderer:
@@ -41,6 +51,7 @@ class Renderer:
         self._templates = templates
         self._configurations = Configurations(settings, templates, dump)
         self._cut = lru_cache(maxsize=256)(View.cut)
+        self._container = lru_cache(maxsize=256)(self._fill_container)
 
     def render(self, pod: Pod, overrides: Overrides, resources: Resources | None, catalog: Catalog) -> Sidecar | Skip:
         """Make the sidecar of a Pod; a Skip where its own annotations leave no room for the configuration."""
@@ -50,8 +61,14 @@ class Renderer:
         if configuration is None:
             return Skip(SkipReason.ANNOTATIONS_FULL, "the pod's annotations leave no room for the configuration")
         return Sidecar(
-            container=self._container(pod, overrides, resources, catalog),
-            volume=_volume(),
+            container=self._container(
+                overrides.image or self._settings.image,
+                overrides.concurrency or self._settings.concurrency,
+                overrides.log_level or self._settings.log_level,
+                resources,
+                _run_as_user(pod, catalog),
+            ),
+            volume=_VOLUME,
             annotations=configuration.annotations,
             warnings=(*_warnings(pod, overrides, seen.view, seen.missing), *warnings, *left_out),
             upstreams=configuration.upstreams,
@@ -79,41 +96,31 @@ class Renderer:
         access_log = self._settings.access_log if overrides.access_log is None else overrides.access_log
         return self._configurations.configuration(view, default, app_port, access_log)
 
-    def _container(self, pod: Pod, overrides: Overrides, resources: Resources | None, catalog: Catalog) -> Any:
-        settings = self._settings
+    def _fill_container(
+        self, image: str, concurrency: int, log_level: str, resources: Resources | None, uid: int | None
+    ) -> Any:
         return self._templates.sidecar.fill(
             name=names.SIDECAR,
-            image=overrides.image or settings.image,
+            image=image,
             bootstrap_file=config_file(names.BOOTSTRAP),
-            concurrency=str(overrides.concurrency or settings.concurrency),
-            log_level=overrides.log_level or settings.log_level,
-            probe_port=settings.ports.probe,
+            concurrency=str(concurrency),
+            log_level=log_level,
+            probe_port=self._settings.ports.probe,
             resources=resources.as_document() if resources else OMIT,
-            run_as_user=_run_as_user(pod, catalog),
+            run_as_user=OMIT if uid is None else uid,
             volume=names.VOLUME,
             config_folder=names.CONFIG_FOLDER,
         )
 
 
-def _run_as_user(pod: Pod, catalog: Catalog) -> Any:
+def _run_as_user(pod: Pod, catalog: Catalog) -> int | None:
     """Give Envoy's uid, or none where the Pod or OpenShift chooses one.
 
     A Pod that runs as root is no choice: with runAsNonRoot the sidecar would never start.
     """
     chosen = (pod.spec.get("securityContext") or {}).get("runAsUser")
     ranged = names.OPENSHIFT_UID_RANGE in catalog.namespace(pod.namespace).annotations
-    return OMIT if chosen or ranged else _ENVOY_UID
-
-
-def _volume() -> dict[str, Any]:
-    items = [
-        {
-            "path": file,
-            "fieldRef": {"apiVersion": "v1", "fieldPath": f"metadata.annotations['{annotation}']"},
-        }
-        for annotation, file in names.FILES.items()
-    ]
-    return {"name": names.VOLUME, "downwardAPI": {"defaultMode": 0o444, "items": items}}
+    return None if chosen or ranged else _ENVOY_UID
 
 
 def _left_out(services: int) -> tuple[str, ...]:
@@ -126,7 +133,7 @@ def _left_out(services: int) -> tuple[str, ...]:
 def _warnings(pod: Pod, overrides: Overrides, view: View, missing: tuple[UpstreamRef, ...]) -> Iterator[str]:
     for reference in missing:
         yield f"annotation {names.UPSTREAMS}: {reference} is no upstream that this namespace sees (yet)"
-    default = default_target(view, pod.labels, overrides.default_upstream)
-    if isinstance(default, Unknown):
-        yield f"annotation {names.DEFAULT_UPSTREAM}: {default.reference} is no upstream of this pod (yet)"
+    chosen = overrides.default_upstream
+    if chosen is not None and view.find(chosen) is None:
+        yield f"annotation {names.DEFAULT_UPSTREAM}: {chosen} is no upstream of this pod (yet)"
     yield from http_proxy_warnings(pod)

@@ -35,7 +35,7 @@ PLACEHOLDERS: Final[Mapping[str, tuple[str, ...]]] = {
         "config_folder",
     ),
     "cluster": ("name", "lb_policy", "dns_refresh_rate", "address", "port"),
-    "forward_proxy": ("name", "dns_refresh_rate"),
+    "forward_proxy": ("name",),
     "app_cluster": ("name", "port"),
     "egress": ("name", "port", "additional_addresses", "access_log", "routes", "routes_file", "config_folder"),
     "ingress": ("name", "any_address", "ipv4_compat", "port", "cluster"),

@@ -40,7 +40,7 @@ def clusters(
     """Give the clusters: one an upstream, the forward proxy, and the app where there is an ingress."""
     refresh = dns_refresh(settings, len(upstreams))
     resources = [_upstream(templates, settings, upstream, refresh) for upstream in upstreams]
-    resources.append(templates.forward_proxy.fill(name=names.FORWARD_PROXY_CLUSTER, dns_refresh_rate=refresh))
+    resources.append(templates.forward_proxy.fill(name=names.FORWARD_PROXY_CLUSTER))
     if app_port is not None:
         resources.append(templates.app_cluster.fill(name=names.APP_CLUSTER, port=app_port))
     return {"resources": resources}
