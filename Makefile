@@ -82,9 +82,10 @@ bench-smoke: $(STAMP) ## Run the benchmarks for a few seconds, to see that they 
 # The sources of packages are the machine's own business, so no address is written down.
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url
 
+# Hatchling makes editable installs with `editables`, which it leaves to its caller to have.
 .PHONY: lock
 lock: ## Pin the newest allowed dependencies (needs uv)
-	$(COMPILE) --upgrade --all-extras pyproject.toml -o requirements-dev.lock
+	echo editables | $(COMPILE) --upgrade --all-extras pyproject.toml - -o requirements-dev.lock
 	$(COMPILE) --upgrade -c requirements-dev.lock pyproject.toml -o requirements.lock
 	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
 	  | $(COMPILE) --upgrade -c requirements-dev.lock - -o requirements-build.lock
