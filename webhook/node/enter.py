@@ -1,9 +1,11 @@
 """The program between the node and a container: goes into the Pod's namespaces, builds the root, runs the command.
 
 It runs once per container, so it imports as little as it can. Over its standard input, a socket, it gets one
-marshalled dictionary (see `process.Order`) and answers in lines: `started PID`, or `failed ERRNO TEXT`; then `ended
+marshalled dictionary (see `process.Command`) and answers in lines: `started PID`, or `failed ERRNO TEXT`; then `ended
 CODE`. It stays until the command ends, hands signals on to it (SIGUSR2 stands for SIGKILL), and dies with the node.
 """
+
+# ruff: noqa: PTH  (pathlib takes longer to import than all the rest)
 
 import marshal
 import os
@@ -23,7 +25,7 @@ def main() -> None:
     linux.die_with_parent(signal.SIGKILL)
     order = marshal.loads(_read_all())  # noqa: S302  # only ever from the node, over a socket pair
     for fd in order["namespaces"]:
-        os.set_inheritable(fd, False)
+        os.set_inheritable(fd, False)  # noqa: FBT003  # it has no keyword
     told, tell = os.pipe()
     try:
         run = _exec_inside(order) if order["join"] else _new_container(order)
@@ -115,6 +117,7 @@ def _show(root: str, source: str, path: str) -> None:
 
 _STEPS: Final[dict[str, Callable[..., None]]] = {
     "folder": _folder,
+    "ensure": lambda root, path: os.makedirs(root + path, exist_ok=True),
     "file": _file,
     "link": lambda root, target, path: os.symlink(target, root + path),
     "bind": _bind,

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
-from webhook.node.errors import ContainerError, NodeError
+from webhook.node.errors import ContainerError
 
 _ROOT: Final = str(Path(__file__).parents[2])
 _KILLED: Final = 137
@@ -21,7 +21,7 @@ Step = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Command:
     """What `webhook.node.enter` shall run, and where."""
 
     argv: Sequence[str]
@@ -54,7 +54,7 @@ class Helper:
 
     @classmethod
     async def start(
-        cls, module: str, *arguments: str, output: int | IO[bytes] | None = None, keep: Sequence[int] = ()
+        cls, module: str, *arguments: str, output: IO[bytes] | None = None, keep: Sequence[int] = ()
     ) -> "Helper":
         """Start `module.main()` in a Python of its own, with a socket as standard input."""
         ours, theirs = socket.socketpair()
@@ -63,7 +63,7 @@ class Helper:
             # No site and no environment: it starts in a third of the time and takes nothing of ours along.
             child = subprocess.Popen(  # noqa: ASYNC220  # vfork and exec: a millisecond
                 [sys.executable, "-I", "-S", "-c", code, *arguments],
-                stdin=theirs, stdout=output, stderr=output, pass_fds=tuple(keep), env={}, close_fds=True,
+                stdin=theirs.fileno(), stdout=output, stderr=output, pass_fds=tuple(keep), env={}, close_fds=True,
             )  # fmt: skip
         reader, writer = await asyncio.open_connection(sock=ours)
         return cls(child, reader, writer)
@@ -96,40 +96,37 @@ class Process:
     pid: int
     _helper: Helper
     _code: int | None = field(default=None)
-    _ended: asyncio.Event = field(default_factory=asyncio.Event)
+    _following: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @classmethod
-    async def start(cls, order: Order, output: int | IO[bytes]) -> "Process":
+    async def start(cls, command: Command, output: IO[bytes]) -> "Process":
         """Start the command; ContainerError says why it could not be."""
-        helper = await Helper.start("webhook.node.enter", output=output, keep=order.namespaces)
+        helper = await Helper.start("webhook.node.enter", output=output, keep=command.namespaces)
         try:
-            await helper.say(order.packed())
+            await helper.say(command.packed())
             answer = await helper.hear()
         except BaseException:
             await helper.close()
             raise
         if answer[:1] != ["started"]:
             await helper.close()
-            raise _cannot_start(order, answer)
+            raise _cannot_start(command, answer)
         return cls(int(answer[1]), helper)
 
     async def wait(self) -> int:
         """Wait for the end and give the exit code, 128 + N for signal N; may be awaited by several."""
-        if self._code is None:
-            await self._follow()
-        if self._code is None:
-            raise NodeError("a process ended without an exit code")
+        # One reads the socket at a time; whoever comes after it finds the code.
+        async with self._following:
+            if self._code is None:
+                answer = await self._helper.hear()
+                self._code = int(answer[1]) if answer[:1] == ["ended"] else _KILLED
+                await self._helper.close()
         return self._code
 
-    async def _follow(self) -> None:
-        # Exactly one reads the socket; the others wait for what it finds.
-        if self._helper.reader.at_eof() or getattr(self._helper.reader, "_waiter", None):
-            await self._ended.wait()
-            return
-        answer = await self._helper.hear()
-        self._code = int(answer[1]) if answer[:1] == ["ended"] else _KILLED
-        self._ended.set()
-        await self._helper.close()
+    async def kill(self) -> None:
+        """End the command by SIGKILL and wait until it is gone."""
+        self.signal(signal.SIGKILL)
+        await self.wait()
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the command; none if it has ended."""
@@ -138,8 +135,8 @@ class Process:
             self._helper.child.send_signal(signal.SIGUSR2 if number == signal.SIGKILL else number)
 
 
-def _cannot_start(order: Order, answer: Sequence[str]) -> ContainerError:
+def _cannot_start(command: Command, answer: Sequence[str]) -> ContainerError:
     if answer[:1] != ["failed"]:
-        return ContainerError("StartError", f"{order.argv[0]}: ended before the command was started")
+        return ContainerError("StartError", f"{command.argv[0]}: ended before the command was started")
     number, _, text = answer[1].partition(" ")
-    return ContainerError("StartError", f"{' '.join(order.argv)[:200]!r}: {text or os.strerror(int(number))}")
+    return ContainerError("StartError", f"{' '.join(command.argv)[:200]!r}: {text or os.strerror(int(number))}")

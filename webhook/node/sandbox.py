@@ -39,7 +39,7 @@ _SWITCHES: Final = (
 
 def inside() -> bool:
     """Say whether this process lives in a sandbox's own network namespace (and not in a Pod's)."""
-    return os.environ.get(_MARK) == os.readlink("/proc/self/ns/net")
+    return os.environ.get(_MARK) == str(Path("/proc/self/ns/net").readlink())
 
 
 def why_impossible() -> str | None:
@@ -122,7 +122,7 @@ def _be_init(command: Sequence[str], alive: int) -> NoReturn:
     except OSError as error:
         _leave(_explain_proc(error))
     # Not before /proc is this namespace's own, else the mark would name somebody else's network.
-    os.environ[_MARK] = os.readlink("/proc/self/ns/net")
+    os.environ[_MARK] = str(Path("/proc/self/ns/net").readlink())
     main_process = os.fork()
     if main_process == 0:
         _become(command)
