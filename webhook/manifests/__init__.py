@@ -1,0 +1,7 @@
+"""Manifests read, changed in place and written again, byte for byte where nothing changed."""
+
+from webhook.manifests.join import join
+from webhook.manifests.read import STDIN, Document, objects, read_documents
+from webhook.manifests.rewrite import Rewritten, rewrite
+
+__all__ = ["STDIN", "Document", "Rewritten", "join", "objects", "read_documents", "rewrite"]

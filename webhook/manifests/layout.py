@@ -1,0 +1,83 @@
+"""Places in a document's text: where its parts begin and end, and how its lines break."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import yaml
+
+from webhook.manifests import scalars
+
+_BLOCK_SCALARS: Final = ("|", ">")
+
+
+class Exotic(Exception):
+    """The text is laid out in a way that cannot be edited in place."""
+
+
+class Layout:
+    """Answers questions about one document's text."""
+
+    def __init__(self, text: str) -> None:
+        """Take the text; the first line decides how lines break."""
+        self.text = text
+        self.newline = "\r\n" if "\r\n" in text else "\n"
+
+    def next_line(self, index: int) -> int:
+        """Give where the line after the one at an index begins; past the text's end if it is the last."""
+        found = self.text.find("\n", index)
+        return len(self.text) + 1 if found < 0 else found + 1
+
+    def line_start(self, index: int) -> int:
+        """Give where the line at an index begins."""
+        return self.text.rfind("\n", 0, index) + 1
+
+    def indentation(self, index: int) -> str:
+        """Give the white space that the line at an index begins with."""
+        start = self.line_start(index)
+        line = self.text[start : self.next_line(index)]
+        return line[: len(line) - len(line.lstrip(" \t"))]
+
+    def after(self, node: yaml.Node) -> int:
+        """Give where the line after a node begins.
+
+        Raises Exotic if the node ends with an alias, whose own place is not known.
+        """
+        last = node
+        while isinstance(last, yaml.CollectionNode) and not last.flow_style and last.value:
+            inner = last.value[-1]
+            key, value = inner if isinstance(inner, tuple) else (last, inner)
+            if value.start_mark.index < key.start_mark.index:
+                raise Exotic
+            last = value
+        return self.after_scalar(last.end_mark.index, getattr(last, "style", None))
+
+    def after_scalar(self, end: int, style: str | None) -> int:
+        """Give where the line after a scalar begins; a block scalar's end is already there."""
+        if style in _BLOCK_SCALARS and self.text[end - 1 : end] == "\n":
+            return end
+        return self.next_line(end)
+
+    def dash(self, item: yaml.Node) -> int:
+        """Give the place of the `-` before a block sequence's item; raises Exotic if it is on another line."""
+        before = self.text[: item.start_mark.index].rstrip(" ")
+        if not before.endswith("-"):
+            raise Exotic
+        return len(before) - 1
+
+
+def is_alias_of(node: yaml.Node, key: yaml.Node) -> bool:
+    """Say whether a mapping's value stands before its key, and so is an alias of something above."""
+    return bool(node.start_mark.index < key.start_mark.index)
+
+
+def is_flow(node: yaml.Node) -> bool:
+    """Say whether a node is written with braces or brackets."""
+    return isinstance(node, yaml.CollectionNode) and bool(node.flow_style)
+
+
+def key_of(node: yaml.Node) -> str | None:
+    """Give the text of a mapping's key as Kubernetes would see it; None for a merge key."""
+    if node.tag == scalars.MERGE or not isinstance(node, yaml.ScalarNode):
+        return None
+    return str(node.value) if node.tag == scalars.STR else scalars.key_text(scalars.resolve(node.value)[1])
