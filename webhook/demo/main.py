@@ -1,0 +1,102 @@
+"""`evenkeel demo`: in a sandbox of its own namespaces, so that nothing of it is left whatever ends it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from webhook.demo.admission import DemoError, Webhook
+from webhook.demo.cluster import Cluster
+from webhook.demo.images import images
+from webhook.demo.picture import write_picture
+from webhook.demo.scenarios import Scenario, Scenarios
+from webhook.demo.screen import Screen
+from webhook.node.errors import NodeError
+from webhook.node.node import Node
+from webhook.node.sandbox import inside
+
+_DNS_TTL: Final = 30
+_INTERRUPTED: Final = 130
+
+
+def run_demo(*, as_json: bool = False, picture: Path | None = None) -> int:
+    """Run the demo and give its exit code: 0 done, 1 something did not work, 2 this machine cannot run it.
+
+    Shows progress on standard output, or, with `as_json`, on standard error, and then one JSON document.
+    """
+    arguments = [*(("--json",) if as_json else ()), *(("--picture", str(picture.absolute())) if picture else ())]
+    command = [sys.executable, "-m", "webhook.demo.main", *arguments]
+    if not inside():
+        command = [sys.executable, "-m", "webhook.node.sandbox", "--", *command]
+    # The sandbox passes Ctrl-C on and ends everything inside; here it only has to be waited for.
+    with subprocess.Popen(command) as process:  # noqa: S603 our own program
+        while True:
+            with contextlib.suppress(KeyboardInterrupt):
+                return process.wait()
+
+
+async def demo(*, as_json: bool, picture: Path | None) -> list[Scenario]:
+    """Run every scenario inside the sandbox; raises DemoError or NodeError where a part does not work."""
+    screen = Screen(sys.stderr if as_json else sys.stdout)
+    scenarios: list[Scenario] = []
+
+    def show(scenario: Scenario) -> None:
+        scenarios.append(scenario)
+        screen.show(scenario)
+
+    with tempfile.TemporaryDirectory(prefix="evenkeel-demo-") as name:
+        folder = Path(name)
+        screen.step("starting the webhook over HTTPS, with a certificate of its own")
+        pods = folder / "pods"
+        pods.mkdir()
+        async with (
+            Webhook(folder) as webhook,
+            Node(images=images(folder), folder=pods, dns_ttl=_DNS_TTL) as node,
+        ):
+            await Scenarios(Cluster(node, webhook), screen.step, show).run()
+            screen.step("stopping the Pods, then the webhook")
+    if picture is not None:
+        write_picture(scenarios, picture)
+        screen.step(f"the spread before and after is drawn in {picture.name}")
+    screen.end(scenarios)
+    return scenarios
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the demo in this process, which is inside the sandbox."""
+    parser = argparse.ArgumentParser(prog="evenkeel demo")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--picture", type=Path)
+    options = parser.parse_args(arguments)
+    try:
+        scenarios = asyncio.run(_until_signalled(as_json=options.json, picture=options.picture))
+    except (DemoError, NodeError, TimeoutError, OSError) as error:
+        print(f"evenkeel: the demo stopped: {error}", file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print("evenkeel: interrupted; the Pods are stopped and nothing is left behind", file=sys.stderr)
+        return _INTERRUPTED
+    if options.json:
+        print(json.dumps({"scenarios": [scenario.document() for scenario in scenarios]}, indent=2))
+    return 0
+
+
+async def _until_signalled(*, as_json: bool, picture: Path | None) -> list[Scenario]:
+    task = asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    if task is not None:
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    return await demo(as_json=as_json, picture=picture)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
