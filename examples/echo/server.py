@@ -41,11 +41,14 @@ SERVING: Final = b"\x08\x01"
 """HealthCheckResponse{status: SERVING}, written by hand: it has one field."""
 NOT_SERVING: Final = b"\x08\x02"
 
-THREADS: Final = 512
+THREADS: Final = 2048
 """How many calls may be under way; a thread is only started when none is idle."""
 
+# The default refuses calls at random when more than a thousand arrive at once.
 OPTIONS: Final = (
     ("grpc.so_reuseport", 0),
+    ("grpc.server.max_pending_requests", 100_000),
+    ("grpc.server.max_pending_requests_hard_limit", 100_000),
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
 )

@@ -335,6 +335,12 @@ class TestGateway:
         assert document["rpcs"] == sum(document["backends"].values()) >= 4
         assert document["under_way"] == 0
 
+    def test_two_thousand_calls_at_once_are_all_answered(self, gateway: Control) -> None:
+        """Neither program is the bottleneck of a test that keeps many calls under way."""
+        document = gateway.run(rpcs=2000, concurrency=2000, metadata={"echo-sleep-ms": "200"}, deadline_seconds=30)
+
+        assert (document["rpcs"], document["errors"]) == (2000, {})
+
     def test_a_backend_is_chosen_by_authority(self, gateway: Control) -> None:
         """`GET /be2-srv` makes fifteen calls with that authority and lists who answered."""
         status, text = gateway.ask("GET", "/be2-srv")
