@@ -5,7 +5,8 @@ marshalled dictionary (see `process.Command`) and answers in lines: `started PID
 CODE`. It stays until the command ends, hands signals on to it (SIGUSR2 stands for SIGKILL), and dies with the node.
 """
 
-# ruff: noqa: PTH  (pathlib takes longer to import than all the rest)
+# No pathlib here: it takes longer to import than all the rest.
+# ruff: noqa: PTH101, PTH102, PTH103, PTH116, PTH211
 
 import marshal
 import os

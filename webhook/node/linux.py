@@ -48,7 +48,7 @@ def setns(fd: int, kind: int = 0) -> None:
 
 
 def mount(source: str, target: str, kind: str | None = None, flags: int = 0, data: str | None = None) -> None:
-    """Do what mount(2) does; OSError names the target."""
+    """Make a file system appear at the target; OSError names it."""
     arguments = (os.fsencode(text) if text is not None else None for text in (source, target, kind))
     packed = data.encode() if data is not None else None
     _check(_libc.mount(*arguments, ctypes.c_ulong(flags), packed), f"mount {source} on {target}")

@@ -49,7 +49,7 @@ class Network:
             await self._link.addr("add", index=self._bridge, address=GATEWAY, prefixlen=SUBNET.prefixlen)
             await self._link.link("set", index=self._bridge, state="up")
         except NetlinkError as error:
-            await self._hang_up()
+            self._hang_up()
             raise NodeError(f"bridge {BRIDGE} cannot be made: {error}; only one node runs in a sandbox") from error
 
     async def attach(self, hostname: str) -> PodNetwork:
@@ -87,11 +87,11 @@ class Network:
         if self._link is not None:
             with contextlib.suppress(NetlinkError):
                 await self._link.link("del", index=self._bridge)
-            await self._hang_up()
+            self._hang_up()
 
-    async def _hang_up(self) -> None:
+    def _hang_up(self) -> None:
         if self._link is not None:
-            await self._link.close()
+            self._link.close()
         self._link = None
 
     async def _connect(self, address: str, namespace: int) -> str:
