@@ -95,7 +95,7 @@ class CatalogFiles:
 
     def _read(self) -> _Reading:
         marks = self._scan()
-        catalog = build_catalog(objects(read_documents(self._paths)))
+        catalog = build_catalog(obj for obj, _, _ in objects(read_documents(self._paths)))
         return _Reading(catalog, catalog.version, marks)
 
     def _take(self, reading: _Reading) -> None:
