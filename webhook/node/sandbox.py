@@ -17,7 +17,7 @@ from typing import Final, NoReturn
 
 from webhook.node import interface, linux
 
-_MARK: Final = "EVENKEEL_SANDBOX"
+_MARK: Final = "SANDBOX_NETWORK"
 _FORWARDED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _IMPOSSIBLE: Final = 2
 _NOT_FOUND: Final = 127
