@@ -208,7 +208,7 @@ class _Builder:
     def _key(self, node: yaml.Node) -> str | None:
         name = scalars.key_text(self._scalar(node)) if isinstance(node, yaml.ScalarNode) else None
         if name is None:
-            kind = {"mapping": "a mapping", "sequence": "a list"}.get(node.id, "nothing")
+            kind = "nothing" if isinstance(node, yaml.ScalarNode) else "a mapping or a list"
             hint = " (a template that was not rendered?)" if self._template else ""
             self._fault(node, f"{kind} as a key", f"a text{hint}")
         return name
