@@ -154,6 +154,12 @@ def render_json(_logger: Any, _method: str, event: dict[str, Any]) -> bytes:
         return json.dumps(event, default=str).encode()
 
 
+def show_controls(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Write out control characters: on a terminal a stranger's text must stay a text."""
+    odd = {key: ascii(text) for key, text in event.items() if isinstance(text, str) and not text.isprintable()}
+    return event | odd
+
+
 def configure_logging(log_format: Literal["auto", "json", "console"], level: str) -> None:
     """Send our own log and every library's to standard output, as JSON or for people.
 
@@ -166,7 +172,7 @@ def configure_logging(log_format: Literal["auto", "json", "console"], level: str
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderer: Any = structlog.dev.ConsoleRenderer() if pretty else render_json
-    errors = [] if pretty else [structlog.processors.format_exc_info]
+    errors: list[Any] = [show_controls] if pretty else [structlog.processors.format_exc_info]
     structlog.configure(
         processors=[*shared, *errors, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),

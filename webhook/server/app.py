@@ -24,7 +24,7 @@ class _Application(FastAPI):
     """
 
     def __init__(self, mutate: Mutate) -> None:
-        super().__init__(title="Evenkeel", version=__version__, openapi_url=None)
+        super().__init__(title="Evenkeel", version=__version__, openapi_url=None, redirect_slashes=False)
         self._mutate = mutate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -44,7 +44,7 @@ def health_app(readiness: Readiness, metrics: Metrics) -> FastAPI:
 
     Liveness depends on nothing but the event loop: a restart mends neither a certificate nor a catalog.
     """
-    app = FastAPI(title="Evenkeel health", version=__version__, openapi_url=None)
+    app = FastAPI(title="Evenkeel health", version=__version__, openapi_url=None, redirect_slashes=False)
 
     @app.get("/livez")
     async def livez() -> Response:
