@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import yaml
 
 from webhook.manifests import scalars
 
+_STEP: Final = re.compile(r"\{\s*?\n([ \t]+)")
 _BLOCK_SCALARS: Final = ("|", ">")
 
 
@@ -32,11 +34,15 @@ class Layout:
         """Give where the line at an index begins."""
         return self.text.rfind("\n", 0, index) + 1
 
-    def indentation(self, index: int) -> str:
-        """Give the white space that the line at an index begins with."""
-        start = self.line_start(index)
-        line = self.text[start : self.next_line(index)]
-        return line[: len(line) - len(line.lstrip(" \t"))]
+    def step(self) -> str:
+        """Give the indentation that braces over lines add; two spaces where there are none."""
+        found = _STEP.search(self.text)
+        return found.group(1) if found else "  "
+
+    def own_indentation(self, index: int) -> str | None:
+        """Give the white space before an index if nothing else stands before it in its line."""
+        before = self.text[self.line_start(index) : index]
+        return None if before.strip(" \t") else before
 
     def after(self, node: yaml.Node) -> int:
         """Give where the line after a node begins.
@@ -59,8 +65,8 @@ class Layout:
         return self.next_line(end)
 
     def dash(self, item: yaml.Node) -> int:
-        """Give the place of the `-` before a block sequence's item; raises Exotic if it is on another line."""
-        before = self.text[: item.start_mark.index].rstrip(" ")
+        """Give the place of the `-` before a block sequence's item; raises Exotic if a comment is in between."""
+        before = self.text[: item.start_mark.index].rstrip()
         if not before.endswith("-"):
             raise Exotic
         return len(before) - 1

@@ -21,7 +21,6 @@ from webhook.manifests.shape import Path
 from webhook.manifests.splice import splice
 from webhook.manifests.split import BOM, body_start
 
-_INDENT: Final = re.compile(r"\{\s*?\n([ \t]+)")
 _BLANK_OR_COMMENT: Final = re.compile(r"[ \t]*(#.*)?\r?\n?")
 
 
@@ -69,9 +68,9 @@ def _rewrite(text: str, value: Any, wanted: Any) -> Rewritten:
 def _json(text: str, value: Any) -> str:
     start = body_start(text)
     start += len(text[start:]) - len(text[start:].lstrip())
-    found = _INDENT.match(text, start)
+    step = Layout(text).step() if "\n" in text.strip() else None
     end = text[len(text.rstrip()) :]
-    return f"{text[:start]}{flow(value, found.group(1) if found else None)}{end}"
+    return f"{text[:start]}{flow(value, step)}{end}"
 
 
 def _yaml(text: str, value: Any) -> str:

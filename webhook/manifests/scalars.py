@@ -47,7 +47,7 @@ def resolve(text: str) -> tuple[str, Scalar]:
     digits = text if text[0] == "." else text.replace("_", "")
     if _INT.fullmatch(digits) and _LEAST <= (number := _integer(digits)) <= _MOST:
         return INT, number
-    if _FLOAT.fullmatch(digits):
+    if _FLOAT.fullmatch(digits) and math.isfinite(float(digits)):
         return FLOAT, as_json_number(float(digits))
     return STR, text
 

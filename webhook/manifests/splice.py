@@ -61,7 +61,8 @@ class _Splicer:
         elif isinstance(old, list) and isinstance(new, list) and old:
             self._sequence(node, old, new, key, in_flow or is_flow(node))
         elif in_flow or key is None:
-            self._edit(node.start_mark.index, node.end_mark.index, flow(new))
+            where = None if key is None else self._layout.own_indentation(key.start_mark.index)
+            self._edit(node.start_mark.index, node.end_mark.index, self._flow(new, where))
         else:
             self._replace(node, new, key)
 
@@ -110,15 +111,15 @@ class _Splicer:
             raise Exotic
         found = _SPACE.match(self._text, start + 1)
         space = found.group() if found else ""
-        entries = [key + self._flow(value, start, space) for key, value in zip(keys, values, strict=True)]
+        indentation = space.rpartition("\n")[2] if "\n" in space else None
+        entries = [key + self._flow(value, indentation) for key, value in zip(keys, values, strict=True)]
         self._edit(start + 1, start + 1, "".join(f"{space}{entry}," for entry in entries) + ("" if space else " "))
 
-    def _flow(self, value: Any, start: int, space: str) -> str:
-        if "\n" not in space:
+    def _flow(self, value: Any, indentation: str | None) -> str:
+        """Write a value as JSON, over lines if it starts in a line of its own with this indentation."""
+        if indentation is None:
             return flow(value)
-        indentation = space.rpartition("\n")[2]
-        step = indentation.removeprefix(self._layout.indentation(start)) or "  "
-        return flow(value, step).replace("\n", f"{self._layout.newline}{indentation}")
+        return flow(value, self._layout.step()).replace("\n", f"{self._layout.newline}{indentation}")
 
     def _replace(self, node: yaml.Node, new: Any, key: yaml.Node) -> None:
         """Put a value in place of a scalar or of an empty collection in block context."""
