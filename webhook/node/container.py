@@ -109,8 +109,8 @@ class Container:
         probing = asyncio.create_task(self._probe(process), name=f"probes of {self.status.name}")
         try:
             code = await process.wait()
-        finally:
             self._process = None
+        finally:
             probing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await probing

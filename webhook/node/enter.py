@@ -10,6 +10,7 @@ CODE`. It stays until the command ends, hands signals on to it (SIGUSR2 stands f
 
 import marshal
 import os
+import select
 import signal
 from collections.abc import Callable
 from types import FrameType
@@ -35,6 +36,7 @@ def main() -> None:
         return
     pid = os.fork()
     if pid == 0:
+        os.close(told)
         _become(order, run, tell)
     os.close(tell)
     _supervise(pid, told)
@@ -132,16 +134,26 @@ _STEPS: Final[dict[str, Callable[..., None]]] = {
 
 def _become(order: dict[str, Any], prepare: Callable[[], None], tell: int) -> NoReturn:
     try:
+        linux.die_with_parent(signal.SIGKILL)
         prepare()
         os.chdir(order["cwd"])
-        # After the change of user, which would have undone it.
+        # Again, for a change of user undoes it.
         linux.die_with_parent(signal.SIGKILL)
+        _check_parent(tell)
         linux.forbid_new_privileges()
         _tidy()
         os.execvpe(order["argv"][0], order["argv"], order["env"])  # noqa: S606  # it is there to do this
     except OSError as error:
         os.write(tell, _failure(error).encode())
     os._exit(_CANNOT_START)
+
+
+def _check_parent(tell: int) -> None:
+    # It may have died before it could be watched: then nobody is left to read from this pipe.
+    poll = select.poll()
+    poll.register(tell, 0)
+    if poll.poll(0):
+        os._exit(_CANNOT_START)
 
 
 def _tidy() -> None:

@@ -41,7 +41,9 @@ class Network:
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def open(self) -> None:
-        """Make the bridge; NodeError if there is one already."""
+        """Make the bridge; NodeError if there is one already, or on an event loop that cannot speak to the kernel."""
+        if type(asyncio.get_running_loop()).__module__.startswith("uvloop"):
+            raise NodeError("a node needs asyncio's own event loop: uvloop has no netlink sockets")
         self._link = AsyncIPRoute()
         try:
             await self._link.link("add", ifname=BRIDGE, kind="bridge")

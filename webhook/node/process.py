@@ -65,7 +65,7 @@ class Helper:
                 [sys.executable, "-I", "-S", "-c", code, *arguments],
                 stdin=theirs.fileno(), stdout=output, stderr=output, pass_fds=tuple(keep), env={}, close_fds=True,
             )  # fmt: skip
-        reader, writer = await asyncio.open_connection(sock=ours)
+        reader, writer = await asyncio.open_unix_connection(sock=ours)
         return cls(child, reader, writer)
 
     async def hear(self) -> list[str]:
