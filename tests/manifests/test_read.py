@@ -84,8 +84,8 @@ def test_documents_begin_where_yaml_says(text: str, expected: list[str]) -> None
          "before it, in the same document")),
         (GOOD + "kind: Pod\n", "line 4: found the key 'kind' again, first 2 lines above; expected every key once"),
         (GOOD + "? [a]\n: b\n", "line 4: found a mapping or a list as a key; expected a text"),
-        (GOOD + "spec: {{ .Values.spec }}\n", ("line 4: found a mapping or a list as a key; expected a text (a template "
-         "that was not rendered?)")),
+        (GOOD + "spec: {{ .Values.spec }}\n", ("line 4: found a mapping or a list as a key; expected a text "
+         "(a template that was not rendered?)")),
         (GOOD + "~: b\n", "line 4: found nothing as a key; expected a text"),
         (GOOD + "spec: !!python/object/apply:os.system [id]\n", ("line 4: found the tag "
          "'!!python/object/apply:os.system'; expected no tag")),
@@ -107,8 +107,8 @@ def test_documents_begin_where_yaml_says(text: str, expected: list[str]) -> None
         ("apiVersion: v1\nkind: List\nitems:\n- a: b\n  apiVersion: v1\n", ("line 4: found no kind; expected "
          "apiVersion and kind, as every Kubernetes object has them")),
         ("apiVersion: v1\nkind: List\nitems: 3\n", "line 3: found a number as items; expected a list"),
-        ('{"apiVersion": "v1",\n"kind": "Pod", "kind": "Pod"}', ("line 2: found the key 'kind' again, first on the same "
-         "line; expected every key once")),
+        ('{"apiVersion": "v1",\n"kind": "Pod", "kind": "Pod"}', ("line 2: found the key 'kind' again, first on the "
+         "same line; expected every key once")),
         ('{"apiVersion": "v1", "kind": "Pod"} {"a": 1}', ("line 1: found more text after the end of the document; "
          "expected `---` before another one")),
         ('{"apiVersion": "v1", "kind": "Pod"', ("line 1: found no end of the `{`; expected `,` between entries and `}` "

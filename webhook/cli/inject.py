@@ -26,8 +26,11 @@ _SHOWN: Final = 10
 def run_inject(given: Input, injector: Injector, report: Report, *, everything: bool, strict: bool) -> int:
     """Inject what is selected and write all documents; gives 0, or 1 with nothing written."""
     problems: list[str] = []
-    verdicts = [judge(workload, given, injector, labelled=everything) for workload in workloads(given, problems)]
-    problems += [problem for verdict in verdicts for problem in verdict.problems]
+    verdicts = []
+    # One after the other, so that problems come in the order of the documents.
+    for workload in workloads(given, problems):
+        verdicts.append(judge(workload, given, injector, labelled=everything))
+        problems += verdicts[-1].problems
     _tell(given, verdicts, report)
     if strict:
         problems += _unwilling(verdicts)
