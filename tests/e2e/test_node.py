@@ -30,7 +30,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200); self.end_headers(); self.wfile.write(sys.argv[3].encode())
 signal.signal(signal.SIGTERM, lambda *_: (print('stopped', sys.argv[3], flush=True), sys.exit(0)))
 print('begun', sys.argv[3], flush=True)
-http.server.ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])), Handler).serve_forever()
+class Server(http.server.ThreadingHTTPServer):
+    address_family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+Server((sys.argv[1], int(sys.argv[2])), Handler).serve_forever()
 """
 FETCH = "import sys, urllib.request; print(urllib.request.urlopen(sys.argv[1], timeout=3).read().decode())"
 
@@ -53,10 +55,13 @@ async def node(tmp_path):
 
 
 def _machine():
-    processes = {pid: Path(f"/proc/{pid}/stat").read_text().split()[2] for pid in os.listdir("/proc") if pid.isdigit()}
-    links = sorted(os.listdir("/proc/sys/net/ipv4/conf"))
-    descriptors = sorted(os.listdir("/proc/self/fd"))
-    return sorted(processes), len(Path("/proc/self/mountinfo").read_text().splitlines()), links, len(descriptors)
+    links = sorted(path.name for path in Path("/proc/sys/net/ipv4/conf").iterdir())
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    return _processes(), len(mounts), links, len(list(Path("/proc/self/fd").iterdir()))
+
+
+def _processes():
+    return sorted(path.name for path in Path("/proc").iterdir() if path.name.isdigit())
 
 
 def _pod(name, *containers, inits=(), labels=None, **spec):
@@ -72,7 +77,7 @@ def _sh(name, script, **rest):
     return {"name": name, "image": "sh", "args": ["-c", script], **rest}
 
 
-def _server(name, port, *, host="0.0.0.0", **rest):
+def _server(name, port, *, host="::", **rest):
     return {"name": name, "image": "python", "args": ["-c", SERVE, host, str(port), name], **rest}
 
 
@@ -189,12 +194,10 @@ async def test_envoy_runs_as_uid_101_on_a_read_only_root_and_follows_its_annotat
         "evenkeel.dev/bootstrap": BOOTSTRAP,
         "evenkeel.dev/clusters": _clusters("first"),
     }
-    begun = time.monotonic()
     pod = await node.run(document)
     await pod.wait_ready(20)
-    print("pod with an Envoy ready after", round(time.monotonic() - begun, 3))
 
-    code, output = await pod.execute(
+    _, output = await pod.execute(
         "proxy", ["/bin/sh", "-c", "id -u; id -g; grep CapEff /proc/1/status; touch /x /etc/x /usr/x /tmp/x"]
     )
     assert ["101", "101"] == output.split()[:2]
@@ -377,7 +380,7 @@ async def test_dns_follows_readiness(node):
     assert 2 == len((await ask(f"_grpc._tcp.{name}", "SRV")).rr)
     answers = [await ask("nobody.shop.svc.cluster.local"), await ask(name, "AAAA"), await ask("example.com")]
     assert [3, 0, 5] == [answer.header.rcode for answer in answers]
-    code, output = await pods[0].execute("app", ["getent", "ahostsv4", "echo"])
+    _, output = await pods[0].execute("app", ["getent", "ahostsv4", "echo"])
     assert {pod.address for pod in pods} == set(re.findall(r"10\.244\.\d+\.\d+", output))
 
     node.dns.views.staleness = 1.0
@@ -470,6 +473,47 @@ def test_everything_inside_dies_with_the_sandbox_by_sigkill(tmp_path):
     _wait(lambda: not _with(mark))
 
 
+def test_everything_inside_dies_with_the_sandboxs_parent(tmp_path):
+    """Somebody who starts a sandbox and is killed leaves nothing running."""
+    mark = f"{os.getpid()}1.125"
+    start = f"{sys.executable} -m webhook.node.sandbox -- sleep {mark} & wait"
+    parent = subprocess.Popen(["/bin/sh", "-c", start])
+    _wait(lambda: _with(mark))
+    parent.kill()
+    parent.wait()
+
+    _wait(lambda: not _with(mark))
+
+
+RUNNER = """\
+import asyncio
+from webhook.node.image import Image
+from webhook.node.node import Node
+async def main():
+    script = "sleep {mark} & setsid sleep {mark}; true"
+    user = {{"runAsUser": 101}}
+    container = {{"name": "app", "image": "sh", "args": ["-c", script], "securityContext": user}}
+    async with Node(images={{"sh": Image({{}}, ("/bin/sh",))}}) as node:
+        pod = await node.run({{"metadata": {{"name": "x"}}, "spec": {{"containers": [container]}}}})
+        await asyncio.sleep(100)
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, -signal.SIGINT)])
+def test_the_containers_die_with_their_node(number, code):
+    """Killed, or interrupted, in which case it also takes its network away."""
+    mark = f"{os.getpid()}2.125"
+    inside = [sys.executable, "-m", "webhook.node.sandbox", "--", sys.executable, "-c", RUNNER.format(mark=mark)]
+    with subprocess.Popen(inside, stderr=subprocess.DEVNULL) as sandbox:
+        _wait(lambda: len(_with(mark)) >= 2)
+        node = next(pid for pid in _processes() if RUNNER.format(mark=mark).encode() in _words(pid)[2:3])
+        os.kill(int(node), number)
+        assert 128 - code == sandbox.wait()
+
+    _wait(lambda: not _with(mark))
+
+
 def test_the_sandbox_gives_on_code_and_signal():
     """The command's exit code is the sandbox's; SIGTERM reaches the command."""
     run = [sys.executable, "-m", "webhook.node.sandbox", "--", "/bin/sh", "-c"]
@@ -481,14 +525,14 @@ def test_the_sandbox_gives_on_code_and_signal():
 
 
 def _with(mark):
-    found = []
-    for pid in (pid for pid in os.listdir("/proc") if pid.isdigit()):
-        try:
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        found += [pid] if words[:2] == [b"sleep", mark.encode()] else []
-    return found
+    return [pid for pid in _processes() if _words(pid)[:2] == [b"sleep", mark.encode()]]
+
+
+def _words(pid):
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []
 
 
 def _wait(holds):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -19,7 +21,7 @@ from webhook.core.workloads import DEFAULT_NAMESPACE
 _EVERYBODY: Final = "*"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Catalog:
     """The Services and Namespaces of a cluster or of some files, indexed for the questions a Pod asks."""
 
@@ -41,12 +43,14 @@ class Catalog:
         object.__setattr__(self, "_own", MappingProxyType({key: tuple(value) for key, value in own.items()}))
         object.__setattr__(self, "_exported", MappingProxyType({key: tuple(value) for key, value in exported.items()}))
 
-    @property
+    @cached_property
     def version(self) -> str:
-        """Give a digest of the content: opaque, compared for equality only."""
-        parts = [repr(self.services[ref]) for ref in sorted(self.services)]
-        parts += [repr(self.namespaces[name]) for name in sorted(self.namespaces)]
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+        """Give a digest of the content: opaque, compared for equality only; two replicas give the same."""
+        services = [astuple(self.services[ref]) for ref in sorted(self.services)]
+        namespaces = [astuple(self.namespaces[name]) for name in sorted(self.namespaces)]
+        # Sets and objects have no order of their own; nothing else here is without one.
+        text = json.dumps([services, namespaces], sort_keys=True, default=sorted)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def own(self, namespace: str) -> tuple[Service, ...]:
         """Give the Services of a namespace, by name."""

@@ -196,6 +196,8 @@ class SidecarSettings:
     resources: Resources = Resources(cpu_request="50m", cpu_limit="2", memory_request="96Mi", memory_limit="512Mi")
     guaranteed_cpu: str = "250m"
     """CPU request and limit of the sidecar of a Guaranteed pod: reserved, so smaller than the usual limit."""
+    linger_seconds: int = 8
+    """How long a leaving pod's ingress still answers: longer than its callers need to hear of it."""
     dns_refresh_seconds: int = 5
     dns_queries_per_second: int = 10
     """Bound of one sidecar's DNS queries: with more upstreams than this allows the refresh lengthens."""

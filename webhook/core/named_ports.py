@@ -12,7 +12,7 @@ from typing import Any
 from webhook.core import names
 from webhook.core.errors import NotAPod
 from webhook.core.model import JsonObject, ServiceRef
-from webhook.core.pod import Pod, read_pod
+from webhook.core.pod import Pod, is_port, read_pod
 from webhook.core.workloads import DEFAULT_NAMESPACE, pod_template
 
 
@@ -49,7 +49,8 @@ class NamedPorts:
             return
         ref = ServiceRef(str(metadata.get("namespace") or default_namespace), service)
         for port in ports:
-            if isinstance(port, dict) and isinstance(port.get("port"), int):
+            # The API server checks the range, a file does not; Envoy would refuse everything for one wrong number.
+            if isinstance(port, dict) and is_port(port.get("port")) and port.get("protocol") in (None, "TCP"):
                 self._slices[ref, str(port.get("name") or "")].add(port["port"])
 
     def _add_workload(self, obj: Any, default_namespace: str) -> None:

@@ -64,8 +64,8 @@ def read_pod(document: Any, namespace: str) -> Pod:
     _require(document, dict, "object")
     metadata = _optional(document, "metadata", dict, "object")
     spec = _require(document.get("spec"), dict, "spec")
-    for flag in ("hostNetwork",):
-        _optional(spec, flag, bool, f"spec.{flag}", empty=False)
+    _optional(spec, "hostNetwork", bool, "spec.hostNetwork", empty=False)
+    _optional(spec, "terminationGracePeriodSeconds", int, "spec.terminationGracePeriodSeconds", empty=0)
     for part in ("securityContext", "nodeSelector", "os", "resources"):
         _optional(spec, part, dict, f"spec.{part}")
     containers = _containers(spec, "containers")
@@ -124,8 +124,13 @@ def _containers(spec: JsonObject, key: str) -> Sequence[JsonObject]:
 def _ports(container: JsonObject, where: str) -> None:
     for index, port in enumerate(_optional(container, "ports", list, where)):
         number = _require(port, dict, f"{where}[{index}]").get("containerPort")
-        if not isinstance(number, int) or isinstance(number, bool) or not 0 < number <= _LARGEST_PORT:
+        if not is_port(number):
             raise NotAPod(f"{where}[{index}].containerPort: found {number!r}, expected 1 to {_LARGEST_PORT}")
+
+
+def is_port(value: Any) -> bool:
+    """Say whether a value of a manifest is a port number."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _LARGEST_PORT
 
 
 def _resources(container: JsonObject, where: str) -> None:
@@ -134,7 +139,7 @@ def _resources(container: JsonObject, where: str) -> None:
         _optional(resources, part, dict, f"{where}.{part}")
 
 
-_WORDS: Final = {dict: "an object", list: "a list", str: "a text", bool: "true or false"}
+_WORDS: Final = {dict: "an object", list: "a list", str: "a text", bool: "true or false", int: "a number"}
 
 
 def _kind(value: Any) -> str:

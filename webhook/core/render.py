@@ -31,6 +31,7 @@ ANNOTATION_LIMIT: Final = 256 * 1024
 _MOST_SERVICES: Final = 1000
 """More than could ever fit; keeps a namespace of 10,000 Services from being rendered to be thrown away."""
 _ENVOY_UID: Final = 101
+_USUAL_GRACE_SECONDS: Final = 30
 _VOLUME: Final = {
     "name": names.VOLUME,
     "downwardAPI": {
@@ -67,6 +68,7 @@ class Renderer:
                 overrides.log_level or self._settings.log_level,
                 resources,
                 _run_as_user(pod, catalog),
+                _linger(pod, self._settings) if app_port else None,
             ),
             volume=_VOLUME,
             annotations=configuration.annotations,
@@ -97,7 +99,13 @@ class Renderer:
         return self._configurations.configuration(view, default, app_port, access_log)
 
     def _fill_container(
-        self, image: str, concurrency: int, log_level: str, resources: Resources | None, uid: int | None
+        self,
+        image: str,
+        concurrency: int,
+        log_level: str,
+        resources: Resources | None,
+        uid: int | None,
+        linger: int | None,
     ) -> Any:
         return self._templates.sidecar.fill(
             name=names.SIDECAR,
@@ -106,6 +114,7 @@ class Renderer:
             concurrency=str(concurrency),
             log_level=log_level,
             probe_port=self._settings.ports.probe,
+            lifecycle={"preStop": {"sleep": {"seconds": linger}}} if linger else OMIT,
             resources=resources.as_document() if resources else OMIT,
             run_as_user=OMIT if uid is None else uid,
             volume=names.VOLUME,
@@ -121,6 +130,17 @@ def _run_as_user(pod: Pod, catalog: Catalog) -> int | None:
     chosen = (pod.spec.get("securityContext") or {}).get("runAsUser")
     ranged = names.OPENSHIFT_UID_RANGE in catalog.namespace(pod.namespace).annotations
     return None if chosen or ranged else _ENVOY_UID
+
+
+def _linger(pod: Pod, settings: SidecarSettings) -> int | None:
+    """Give how long a sidecar with an ingress outstays the news that its pod is leaving.
+
+    Callers learn that from DNS; until then they must find somebody who sends them elsewhere. Kubernetes refuses
+    a Pod whose hook sleeps as long as its grace period or longer.
+    """
+    grace = pod.spec.get("terminationGracePeriodSeconds")
+    longest = _USUAL_GRACE_SECONDS if grace is None else grace
+    return min(settings.linger_seconds, longest - 1) if longest > 1 else None
 
 
 def _left_out(services: int) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from webhook.core.annotations import LABEL, nearest, one_of, ours, port, shown, 
 from webhook.core.model import LbPolicy, Policy, Problem, Retry
 
 _GRPC_SERVICE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
-_DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h)")
+_DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h)", re.ASCII)
 _SECONDS: Final = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600)}
 _LONGEST: Final = Decimal(31_536_000)
 _MOST: Final = 200

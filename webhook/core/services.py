@@ -10,6 +10,7 @@ from webhook.core import names
 from webhook.core.annotations import LABEL, shown
 from webhook.core.model import JsonObject, Problem, Service, ServiceRef, Upstream
 from webhook.core.named_ports import NamedPorts
+from webhook.core.pod import is_port
 from webhook.core.service_annotations import ServiceWords, read_service_annotations
 from webhook.core.workloads import DEFAULT_NAMESPACE
 
@@ -104,7 +105,7 @@ class _Reader:
         return list(found.values())
 
     def _port(self, entry: Any, where: str, selector: Mapping[str, str]) -> _Port | None:
-        if not isinstance(entry, dict) or not _is_port(entry.get("port")):
+        if not isinstance(entry, dict) or not is_port(entry.get("port")):
             self.problem("malformed-service", f"{where}: expected a port from 1 to {_LARGEST_PORT}, left out")
             return None
         name, protocol = entry.get("name") or None, entry.get("appProtocol") or None
@@ -120,7 +121,7 @@ class _Reader:
 
     def _target(self, entry: JsonObject, name: str | None, selector: Mapping[str, str]) -> tuple[int | None, str]:
         target = entry.get("targetPort") or entry["port"]
-        if _is_port(target):
+        if is_port(target):
             return target, ""
         if not isinstance(target, str):
             return None, f"targetPort {shown(str(target))} is no port"
@@ -189,7 +190,3 @@ def read_service(
 
 def _is_label(value: Any) -> bool:
     return isinstance(value, str) and LABEL.fullmatch(value) is not None
-
-
-def _is_port(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _LARGEST_PORT

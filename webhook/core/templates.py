@@ -20,6 +20,7 @@ PLACEHOLDERS: Final[Mapping[str, tuple[str, ...]]] = {
         "concurrency",
         "log_level",
         "probe_port",
+        "lifecycle",
         "resources",
         "run_as_user",
         "volume",

@@ -53,6 +53,7 @@ class Webhook:
     async def __aenter__(self) -> Self:
         """Start it and wait until it is ready."""
         self.catalog.mkdir(parents=True, exist_ok=True)
+        (self.catalog / "none-yet.json").write_text('{"apiVersion": "v1", "kind": "List", "items": []}')
         files = write_certificate(self._folder, _ADDRESS)
         self.log = self._folder / "webhook.log"
         with self.log.open("wb") as log:

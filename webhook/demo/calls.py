@@ -15,6 +15,7 @@ from webhook.node.pod import Pod as RunningPod
 
 _CONTROL_PORT: Final = 8080
 _LONGEST_RUN: Final = 90.0
+_CONNECT_RETRIES: Final = 4
 
 
 @dataclass(slots=True)
@@ -64,11 +65,17 @@ class Callers:
         return _sum(await self._ask("GET", f"/load/{name}", None))
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> list[dict[str, Any]]:
-        async with httpx.AsyncClient(trust_env=False, timeout=_LONGEST_RUN) as client:
-            answers = await asyncio.gather(*(client.request(method, url + path, json=body) for url in self._urls))
-        for answer in answers:
-            answer.raise_for_status()
-        return [answer.json() for answer in answers]
+        return await asyncio.gather(*(_ask(method, url + path, body) for url in self._urls))
+
+
+async def _ask(method: str, url: str, body: dict[str, Any] | None) -> dict[str, Any]:
+    # A caller without a readiness probe may not listen yet: connecting is tried again, a request never is.
+    transport = httpx.AsyncHTTPTransport(retries=_CONNECT_RETRIES)
+    async with httpx.AsyncClient(trust_env=False, timeout=_LONGEST_RUN, transport=transport) as client:
+        answer = await client.request(method, url, json=body)
+    answer.raise_for_status()
+    document: dict[str, Any] = answer.json()
+    return document
 
 
 def _sum(documents: Iterable[dict[str, Any]]) -> Tally:

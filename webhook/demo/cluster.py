@@ -64,7 +64,8 @@ class Cluster:
         for service in services:
             metadata = service["metadata"]
             self._services[metadata["namespace"], metadata["name"]] = service
-            self._node.services.apply(service)
+            if service["spec"].get("clusterIP") == "None":
+                self._node.services.apply(service)
             file = self._webhook.catalog / f"{metadata['namespace']}.{metadata['name']}.json"
             hidden = file.with_suffix(".tmp")
             hidden.write_text(json.dumps(service))
@@ -104,11 +105,12 @@ class Cluster:
         return pod
 
     async def replace_one_at_a_time(self, deployment: Deployment) -> None:
-        """Replace every Pod: a new one is ready before an old one is told to stop."""
-        for pod in list(deployment.pods):
-            await self.add(deployment)
-            deployment.pods.remove(pod)
-            await self._delete(pod)
+        """Replace every Pod: a new one is ready before an old one is told to stop, none waits for one to be gone."""
+        async with asyncio.TaskGroup() as leaving:
+            for pod in list(deployment.pods):
+                await self.add(deployment)
+                deployment.pods.remove(pod)
+                leaving.create_task(self._delete(pod))
 
     async def replace_all_at_once(self, deployment: Deployment) -> None:
         """Replace every Pod: all new ones are ready, then all old ones are told to stop together."""
@@ -117,9 +119,10 @@ class Cluster:
         await asyncio.gather(*(self._delete(pod) for pod in old))
 
     async def delete(self, namespace: str) -> None:
-        """Delete the Deployments of a namespace with their Pods."""
-        for key in [key for key in self.deployments if key[0] == namespace]:
-            await self.scale(self.deployments.pop(key), 0)
+        """Delete the Deployments of a namespace with their Pods, without patience."""
+        leaving = [self.deployments.pop(key) for key in list(self.deployments) if key[0] == namespace]
+        pods = [pod for deployment in leaving for pod in deployment.pods]
+        await asyncio.gather(*(self._delete(pod, grace=1) for pod in pods))
 
     async def render_anew(self, deployment: Deployment) -> None:
         """Give every live Pod the configuration that it would be given now."""
@@ -128,9 +131,9 @@ class Cluster:
             annotations = admitted.pod["metadata"]["annotations"]
             await pod.annotate({key: annotations[key] for key in names.WRITTEN})
 
-    async def _delete(self, pod: RunningPod) -> None:
+    async def _delete(self, pod: RunningPod, grace: float | None = None) -> None:
         self._sent.pop(pod.document["metadata"]["uid"], None)
-        await pod.delete()
+        await pod.delete(grace)
 
     def _selected(self, pod: Mapping[str, Any]) -> bool:
         """Say what the selectors of the webhook's configuration would."""

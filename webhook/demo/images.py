@@ -40,18 +40,17 @@ def envoy_binary() -> Path:
 
 def images(folder: Path) -> dict[str, Image]:
     """Give every image that the examples and the sidecar name; start scripts are written into a folder."""
-    server, caller = (data_folder("examples") / "echo" / name for name in ("server.py", "gateway.py"))
-    made = {
-        SidecarSettings().image: Image(files={"/usr/local/bin/envoy": envoy_binary()}, entrypoint=()),
-    }
+    made = {SidecarSettings().image: Image(files={"/usr/local/bin/envoy": envoy_binary()}, entrypoint=())}
     for image, port in _SERVERS.items():
-        made[image] = _program(folder / f"server-{port}", server, port)
+        made[image] = program(folder / f"server-{port}", "server.py", port)
     for image in _CALLERS:
-        made[image] = _program(folder / "caller", caller)
+        made[image] = program(folder / "caller", "gateway.py")
     return made
 
 
-def _program(script: Path, program: Path, *arguments: str) -> Image:
-    script.write_text(f"#!/bin/sh\nexec {shlex.join((sys.executable, str(program), *arguments))}\n")
+def program(script: Path, name: str, *arguments: str) -> Image:
+    """Give an image whose /app/app is one of the programs of examples/echo; `script` is written."""
+    words = (sys.executable, str(data_folder("examples") / "echo" / name), *arguments)
+    script.write_text(f"#!/bin/sh\nexec {shlex.join(words)}\n")
     script.chmod(0o755)
     return Image(files={"/app/app": script}, entrypoint=("/app/app",))

@@ -97,7 +97,7 @@ class Scenarios:
     async def with_sidecars(self) -> None:
         """Call the same with the label: even."""
         self._step("hoge with the label: 4 hoge-gateway and 5 hoge-app Pods, each admitted with a sidecar")
-        await self._cluster.apply(manifests("hoge"), namespace="hoge")
+        await self._apply_servers_first("hoge", "hoge-gateway")
         await self._run_hoge("with-sidecar-5", "4 callers, 5 servers, sidecars")
 
     async def scaling(self) -> None:
@@ -142,12 +142,19 @@ class Scenarios:
     async def two_backends(self) -> None:
         """One address, two Services, told apart by the call's authority."""
         self._step("frontend: one caller, two Services behind localhost:9001")
-        await self._cluster.apply(manifests("frontend"), namespace="frontend")
+        await self._apply_servers_first("frontend", "fe-deployment")
         callers = Callers(self._cluster.deployments["frontend", "fe-deployment"].pods)
         for name in ("be1", "be2"):
-            tally = await callers.run(rpcs=_RPCS, authority=f"{name}-srv:50051")
             servers = self._cluster.deployments["frontend", f"{name}-deployment"]
+            tally = await callers.run(rpcs=_RPCS, authority=f"{name}-srv:50051")
             self._steady(f"frontend-{name}", f"authority {name}-srv:50051", tally, servers)
+
+    async def _apply_servers_first(self, example: str, caller: str) -> None:
+        """Apply an example so that nobody calls before there is somebody to answer."""
+        documents = manifests(example)
+        callers = [document for document in documents if document["metadata"]["name"] == caller]
+        await self._cluster.apply([each for each in documents if each not in callers], namespace=example)
+        await self._cluster.apply(callers, namespace=example)
 
     async def _run_hoge(self, name: str, title: str) -> None:
         tally = await self._hoge_callers().run(rpcs=_RPCS)
