@@ -153,7 +153,7 @@ def _certificate(settings: Settings, metrics: Metrics) -> CertificateWatch:
 def _catalog(settings: Settings, holder: CatalogHolder, metrics: Metrics) -> CatalogFiles:
     if not settings.catalog:
         version = "this version reads them from files, the next one from the cluster"
-        raise SettingsError([f"catalog: found nothing, expected files or folders with the Services: {version}"])
+        raise SettingsError([f"catalog: found nothing, expected --catalog PATH with the Services: {version}"])
     return CatalogFiles(settings.catalog, holder, metrics.catalog)
 
 

@@ -13,7 +13,6 @@ import structlog
 from structlog.testing import capture_logs
 
 from tests import builders
-from webhook.core.catalog import Catalog
 from webhook.observe import Metrics
 from webhook.server.app import admission_app
 from webhook.server.body import BodyLimits
@@ -65,7 +64,7 @@ class Raises:
     def __init__(self, error: BaseException) -> None:
         self.error = error
 
-    def admit(self, pod: Any, catalog: Catalog, namespace: Any) -> Any:
+    def admit(self, *_: object) -> Any:
         """Raise."""
         raise self.error
 
