@@ -117,6 +117,13 @@ def test_files_and_folders_become_one_stream(shell: Shell) -> None:
     assert ran.err[0].startswith("Pod shop/web: injected (2 upstreams: orders.shop:50051, stock.shop:50051)")
 
 
+def test_a_file_given_twice_is_written_twice(shell: Shell) -> None:
+    """What was asked for; still as two documents."""
+    shell.write("a.yaml", SERVICE)
+
+    assert shell.run("inject", "-f", "a.yaml", "-f", "a.yaml").out == f"{SERVICE}---\n{SERVICE}"
+
+
 def test_a_json_file_first_does_not_make_the_stream_json(shell: Shell) -> None:
     """Readers guess from the first character."""
     shell.write("a.json", json.dumps(workload("Pod")))

@@ -96,7 +96,7 @@ def test_a_damaged_manifest_is_told_or_changed_rightly(text: str, data: st.DataO
         assert lines
         assert set(lines) <= set(range(damaged.count("\n") + 1))
         return
-    except (TypeError, AttributeError, KeyError):
+    except (TypeError, ValueError, AttributeError, KeyError):
         return  # no longer shaped like a Pod
 
     assert wanted(read.value) == parse(rewrite(read, [((), change)]).text)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from webhook.manifests.emit import dump
@@ -54,6 +54,7 @@ PLAUSIBLE = st.from_regex(r"[-+]?[0-9a-fxob_.:eEyYnN~=<# '\"-]{0,8}", fullmatch=
 
 
 @given(PLAUSIBLE | st.text())
+@example("0...")
 def test_a_written_text_is_read_as_that_text(text: str) -> None:
     """By our own reader, by PyYAML's YAML 1.1, and wherever it stands."""
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from itertools import groupby
 from typing import Final
 
 from webhook.cli.report import Report, write_result
@@ -81,8 +80,12 @@ def _rewritten(documents: Sequence[Document], verdicts: Iterable[Verdict], repor
         if verdict.outcome is not None and verdict.outcome.operations:
             place = id(verdict.workload.document)
             changes[place].append((verdict.workload.template, verdict.outcome.operations))
-    files = groupby(documents, key=lambda document: document.source)
-    return join("".join(_text(document, changes[id(document)], report) for document in file) for _, file in files)
+    files: list[list[str]] = []
+    for document in documents:
+        if document.number == 1:
+            files.append([])
+        files[-1].append(_text(document, changes[id(document)], report))
+    return join(map("".join, files))
 
 
 def _text(document: Document, changes: list, report: Report) -> str:  # type: ignore[type-arg]

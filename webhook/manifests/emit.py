@@ -33,9 +33,9 @@ _Dumper.add_representer(str, _represent_text)
 
 
 def dump(value: Any) -> str:
-    """Write a value as one block-style YAML document without markers."""
+    """Write a mapping or a list as one block-style YAML document without markers."""
     text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=_WIDE, allow_unicode=True)
-    return text.removesuffix("...\n")
+    return text
 
 
 def block(value: Any, column: int, newline: str) -> str:

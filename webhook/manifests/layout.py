@@ -66,10 +66,16 @@ class Layout:
 
     def dash(self, item: yaml.Node) -> int:
         """Give the place of the `-` before a block sequence's item; raises Exotic if a comment is in between."""
-        before = self.text[: item.start_mark.index].rstrip()
-        if not before.endswith("-"):
+        place = self.before(item.start_mark.index, " \r\n") - 1
+        if self.text[place : place + 1] != "-":
             raise Exotic
-        return len(before) - 1
+        return place
+
+    def before(self, index: int, passed: str) -> int:
+        """Give the place that is left when some characters before an index are passed over."""
+        while index > 0 and self.text[index - 1] in passed:
+            index -= 1
+        return index
 
 
 def is_alias_of(node: yaml.Node, key: yaml.Node) -> bool:

@@ -130,7 +130,7 @@ class _Splicer:
             # A block scalar: its end is already the next line.
             self._edit(start, end, f"{head}{self._layout.newline}{body}")
             return
-        colon = len(self._text[:start].rstrip(" "))
+        colon = self._layout.before(start, " ")
         self._edit(colon, end, f" {head}" if head else "")
         if body:
             self._edit(below, below, body)
