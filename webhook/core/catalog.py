@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final
@@ -46,11 +45,9 @@ class Catalog:
     @cached_property
     def version(self) -> str:
         """Give a digest of the content: opaque, compared for equality only; two replicas give the same."""
-        services = [astuple(self.services[ref]) for ref in sorted(self.services)]
-        namespaces = [astuple(self.namespaces[name]) for name in sorted(self.namespaces)]
-        # Sets and objects have no order of their own; nothing else here is without one.
-        text = json.dumps([services, namespaces], sort_keys=True, default=sorted)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        parts = [_ordered(self.services[ref]) for ref in sorted(self.services)]
+        parts += [_ordered(self.namespaces[name]) for name in sorted(self.namespaces)]
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
     def own(self, namespace: str) -> tuple[Service, ...]:
         """Give the Services of a namespace, by name."""
@@ -65,6 +62,15 @@ class Catalog:
     def namespace(self, name: str) -> Namespace:
         """Give what is known of a Namespace, which may be only its name."""
         return self.namespaces.get(name) or Namespace(name)
+
+
+def _ordered(value: Service | Namespace) -> list[Any]:
+    """Give the fields of a value; sets and objects, which have no order of their own, sorted."""
+    found = (getattr(value, each.name) for each in fields(value))
+    return [
+        sorted(each) if isinstance(each, frozenset) else sorted(each.items()) if isinstance(each, Mapping) else each
+        for each in found
+    ]
 
 
 def build_catalog(objects: Iterable[Any], *, default_namespace: str = DEFAULT_NAMESPACE) -> Catalog:
