@@ -28,7 +28,7 @@ from webhook.core.view import View, default_target
 
 ANNOTATION_LIMIT: Final = 256 * 1024
 """Of all annotations of an object together (Kubernetes, `TotalAnnotationSizeLimitB`)."""
-_MOST_SERVICES: Final = 1000
+_MOST_UPSTREAMS: Final = 1000
 """More than could ever fit; keeps a namespace of 10,000 Services from being rendered to be thrown away."""
 _ENVOY_UID: Final = 101
 _USUAL_GRACE_SECONDS: Final = 30
@@ -82,15 +82,15 @@ class Renderer:
         """Give the largest configuration that fits, and a warning where Services had to be left out."""
         theirs = {key: text for key, text in pod.annotations.items() if key not in names.WRITTEN}
         room = ANNOTATION_LIMIT - annotation_bytes(theirs)
-        everything = len(view.services)
-        kept = min(everything, _MOST_SERVICES)
-        while kept >= 0:
-            shown = view if kept == everything else self._cut(view, kept)
+        everything = _count(view)
+        most = min(everything, _MOST_UPSTREAMS)
+        while most >= 0:
+            shown = view if most == everything else self._cut(view, most, overrides.default_upstream)
             configuration = self._configuration(pod, overrides, shown, app_port)
             if configuration.size <= room:
-                return configuration, _left_out(everything - kept)
-            # Sizes grow evenly with Services: aim a little below what would fit, so that few steps are needed.
-            kept = min(kept - 1, int(kept * room / configuration.size * 0.98))
+                return configuration, _left_out(len(view.services) - len(shown.services))
+            # Sizes grow evenly with upstreams: aim a little below what would fit, so that few steps are needed.
+            most = min(most - 1, int(_count(shown) * room / configuration.size * 0.98))
         return None, ()
 
     def _configuration(self, pod: Pod, overrides: Overrides, view: View, app_port: int | None) -> Configuration:
@@ -141,6 +141,10 @@ def _linger(pod: Pod, settings: SidecarSettings) -> int | None:
     grace = pod.spec.get("terminationGracePeriodSeconds")
     longest = _USUAL_GRACE_SECONDS if grace is None else grace
     return min(settings.linger_seconds, longest - 1) if longest > 1 else None
+
+
+def _count(view: View) -> int:
+    return sum(len(service.upstreams) for service in view.services)
 
 
 def _left_out(services: int) -> tuple[str, ...]:

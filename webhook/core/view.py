@@ -36,6 +36,8 @@ class View:
     namespace: str
     own: tuple[Service, ...]
     exported: tuple[Service, ...]
+    whole: View | None = None
+    """Where this is a part that fits: all that the pods see, so that nobody gains by what was left out."""
 
     @cached_property
     def services(self) -> tuple[Service, ...]:
@@ -54,21 +56,41 @@ class View:
     @cached_property
     def by_path(self) -> Mapping[str, Upstream | Ambiguous]:
         """Map each declared gRPC service to its upstream; another namespace never takes one away."""
+        if self.whole is not None:
+            claims = self.whole.by_path.items()
+            return {path: target for path, target in claims if isinstance(target, Ambiguous) or self.has(target)}
         return {**_claims(self.exported), **_claims(self.own)}
 
-    def cut(self, most: int) -> View:
-        """Keep at most so many Services: exported ones go first, then undeclared ones."""
-        kept = sorted(self.own, key=lambda service: not service.declared)[:most]
-        exported = sorted(self.exported, key=lambda service: not service.declared)[: most - len(kept)]
-        return View(self.namespace, tuple(sorted(kept, key=_name)), tuple(sorted(exported, key=_name)))
+    def cut(self, most: int, first: UpstreamRef | None) -> View:
+        """Keep at most so many upstreams: exported ones go first, then undeclared ones, `first` never by choice.
+
+        A Service that is too large for what is left is passed over: it takes no other's place.
+        """
+        chosen = self.find(first) if first is not None else None
+        order = [service for group in (self.own, self.exported) for service in sorted(group, key=_undeclared)]
+        kept = set()
+        for service in sorted(order, key=lambda service: chosen is None or service.ref != chosen.service):
+            if len(service.upstreams) <= most:
+                most -= len(service.upstreams)
+                kept.add(service.ref)
+        own, exported = (tuple(one for one in group if one.ref in kept) for group in (self.own, self.exported))
+        return View(self.namespace, own, exported, whole=self)
+
+    def has(self, upstream: Upstream) -> bool:
+        """Say whether an upstream is one of these."""
+        return upstream in self._kept
+
+    @cached_property
+    def _kept(self) -> frozenset[Upstream]:
+        return frozenset(upstream for service in self.services for upstream in service.upstreams)
 
     def find(self, reference: UpstreamRef) -> Upstream | None:
         """Give the upstream that a reference means, or None."""
         return next(_matching(self.services, reference, self.namespace), None)
 
 
-def _name(service: Service) -> tuple[str, str]:
-    return service.ref
+def _undeclared(service: Service) -> bool:
+    return not service.declared
 
 
 def _claims(services: Iterable[Service]) -> dict[str, Upstream | Ambiguous]:
@@ -141,6 +163,11 @@ def default_target(view: View, labels: Mapping[str, str], chosen: UpstreamRef | 
     """
     if chosen is not None:
         return view.find(chosen) or Unknown(str(chosen))
+    target = _likely(view.whole or view, labels)
+    return None if isinstance(target, Upstream) and not view.has(target) else target
+
+
+def _likely(view: View, labels: Mapping[str, str]) -> Upstream | Ambiguous | None:
     others = [service for service in view.own if not service.selects(labels)]
     for group in (others, view.exported):
         for declared in (True, False):

@@ -5,7 +5,7 @@ https://www.envoyproxy.io/docs/envoy/latest/api-v3/config/route/v3/route.proto
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from webhook.core import names
@@ -24,6 +24,8 @@ _FORWARD_PROXY_ON: Final = {
 }
 _LOCALHOST: Final = ("localhost", "127.0.0.1")
 _MOST_NAMED: Final = 20
+_LONGEST: Final = 1000
+"""Characters of names in one message: it travels in a header, and callers refuse long ones."""
 _EVERYTHING: Final = {"prefix": "/"}
 _CALL: Final = "evenkeel: authority '%REQ(:AUTHORITY):128%' path '%REQ(:PATH):128%': "
 
@@ -62,7 +64,7 @@ class Routes:
             {"match": _authority({"suffix": f":{port}"}), "route": actions[upstream]}
             for port, upstream in _ports(service).items()
         ]
-        have = " and ".join(str(port) for port in _ports(service))
+        have = _some([str(port) for port in _ports(service)], " and ")
         return {
             "name": str(service.ref),
             "domains": self._domains(service, namespace),
@@ -97,7 +99,7 @@ class Routes:
         for grpc_service, target in view.by_path.items():
             match = {"prefix": f"/{grpc_service}/"}
             if isinstance(target, Ambiguous):
-                both = " and ".join(target.claimants[:_MOST_NAMED])
+                both = _some(target.claimants, " and ")
                 routes.append(_answer(f"{both} all claim {grpc_service}; call one by its name", match))
             else:
                 routes.append({"match": match, "route": actions[target]})
@@ -157,11 +159,18 @@ def _known(view: View) -> str:
 
 def _described(services: Iterable[Service]) -> Iterator[str]:
     for service in services:
-        paths = f" ({' '.join(service.grpc_services[:3])})" if service.grpc_services else ""
-        ports = " ".join(f"{service.ref}:{upstream.service_port}" for upstream in service.upstreams)
+        paths = f" ({_some(service.grpc_services[:3], ' ')})" if service.grpc_services else ""
+        ports = _some([f"{service.ref}:{upstream.service_port}" for upstream in service.upstreams[:4]], " ")
         yield f"{ports}{paths}"
 
 
-def _some(texts: tuple[str, ...] | list[str]) -> str:
-    more = f" and {len(texts) - _MOST_NAMED} more" if len(texts) > _MOST_NAMED else ""
-    return ", ".join(texts[:_MOST_NAMED]) + more
+def _some(texts: Sequence[str], between: str = ", ") -> str:
+    named: list[str] = []
+    left = _LONGEST
+    for text in texts[:_MOST_NAMED]:
+        left -= len(text)
+        if named and left < 0:
+            break
+        named.append(text)
+    more = f" and {len(texts) - len(named)} more" if len(texts) > len(named) else ""
+    return between.join(named) + more
