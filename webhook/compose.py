@@ -145,7 +145,9 @@ def _assemble(settings: Settings) -> _Parts:
 def _certificate(settings: Settings, metrics: Metrics) -> CertificateWatch:
     if settings.tls_cert is None or settings.tls_key is None:
         missing = [key for key in ("tls_cert", "tls_key") if getattr(settings, key) is None]
-        raise SettingsError([f"{key}: found nothing, expected a PEM file" for key in missing])
+        raise SettingsError(
+            [f"{key}: found nothing, expected --{key.replace('_', '-')} FILE with PEM" for key in missing]
+        )
     files = CertificateFiles(settings.tls_cert, settings.tls_key, settings.client_ca)
     return CertificateWatch(files, metrics.certificate)
 

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final
 
-from webhook.core import annotations, names
+from webhook.core import annotations as parsers
+from webhook.core import names
 from webhook.core.model import Resources, SidecarSettings
 from webhook.core.quantity import quantity
 
@@ -37,7 +38,7 @@ def check_sidecar(sidecar: SidecarSettings, places: Mapping[str, str]) -> Iterat
         try:
             check(value)
         except ValueError as error:
-            yield f"{_place(f'sidecar.{key}', places)}: found {annotations.shown(str(value))}; {error}"
+            yield f"{_place(f'sidecar.{key}', places)}: found {parsers.shown(str(value))}; {error}"
     yield from _ports_differ(sidecar, places)
     yield from _requests_fit(sidecar.resources, places)
 
@@ -90,7 +91,7 @@ def _dns_name(value: Any) -> None:
 
 
 def _namespace(value: Any) -> None:
-    if annotations.LABEL.fullmatch(value) is None:
+    if parsers.LABEL.fullmatch(value) is None:
         raise ValueError("accepted: the name of a namespace")
 
 
@@ -100,19 +101,19 @@ def _namespaces(value: Any) -> None:
 
 
 _CHECKS: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "image": _text(annotations.image),
-    "ports.egress": _text(annotations.port),
-    "ports.ingress": _text(annotations.port),
-    "ports.admin": _text(annotations.port),
-    "ports.probe": _text(annotations.port),
+    "image": _text(parsers.image),
+    "ports.egress": _text(parsers.port),
+    "ports.ingress": _text(parsers.port),
+    "ports.admin": _text(parsers.port),
+    "ports.probe": _text(parsers.port),
     "cluster_domain": _dns_name,
-    "log_level": annotations.POD[names.PROXY_LOG_LEVEL][1],
-    "concurrency": _text(annotations.concurrency),
-    "resources.cpu_request": annotations.cpu,
-    "resources.cpu_limit": annotations.cpu,
-    "resources.memory_request": annotations.memory,
-    "resources.memory_limit": annotations.memory,
-    "guaranteed_cpu": annotations.cpu,
+    "log_level": parsers.POD[names.PROXY_LOG_LEVEL][1],
+    "concurrency": _text(parsers.concurrency),
+    "resources.cpu_request": parsers.cpu,
+    "resources.cpu_limit": parsers.cpu,
+    "resources.memory_request": parsers.memory,
+    "resources.memory_limit": parsers.memory,
+    "guaranteed_cpu": parsers.cpu,
     "dns_refresh_seconds": _between(1, _MOST_SECONDS),
     "dns_queries_per_second": _between(1, _MOST_QUERIES),
     "system_namespaces": _namespaces,
