@@ -164,6 +164,21 @@ def test_a_reader_that_leaves_is_no_news(tmp_path: Path) -> None:
     assert "Traceback" not in told
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    """One sentence, exit code 1."""
+    (tmp_path / "p.yaml").write_text(POD)
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run(
+            [*EVENKEEL, "inject", "-f", tmp_path / "p.yaml"], stdout=full, stderr=subprocess.PIPE, cwd=ROOT, check=False
+        )
+
+    assert ran.returncode == 1
+    assert (
+        ran.stderr.decode().splitlines()[-1] == "evenkeel: standard output cannot be written (No space left on device)"
+    )
+
+
 def test_help_is_quick() -> None:
     """Under half a second, so that people ask for it; the best of three, as machines have other things to do."""
 

@@ -98,6 +98,10 @@ def test_documents_begin_where_yaml_says(text: str, expected: list[str]) -> None
         (GOOD + "spec: \x07\n", "line 4: found the control character 7; expected printable text"),
         (GOOD + "x: &a 1\n<<: 1\n", ("line 5: found a merge key `<<` with something else; expected a mapping or a "
          "list of mappings")),
+        ("a: b\n", ("line 1: found no apiVersion and no kind; expected apiVersion and kind, as every Kubernetes object "
+         "has them")),
+        ("{{- if .Values.on }}\na: b\n", ("line 1: found no value where one must stand; expected a value, `]` or `}` "
+         "(a template that was not rendered?)")),
         ("- a\n", "line 1: found a list; expected an object with apiVersion and kind"),
         ("just text\n", "line 1: found a text; expected an object with apiVersion and kind"),
         ("# c\nkind: Pod\n", ("line 2: found no apiVersion; expected apiVersion and kind, as every Kubernetes object "

@@ -296,6 +296,8 @@ items:
 : containers:
   - name: web
 """,
+    "json with half a surrogate pair": '{"apiVersion": "v1", "kind": "Pod", "metadata": {"labels": {"a": "\\ud83d"}}, '
+    '"spec": {"containers": [{"name": "web"}]}}\n',
     "json with surrogate pairs": '{"apiVersion": "v1", "kind": "Pod", "metadata": {"labels": {"a": "\\ud83d\\udea2"}}, '
     '"spec": {"containers": [{"name": "web"}]}}\n',
 }

@@ -10,7 +10,7 @@ from webhook.cli.report import Report, write_result
 from webhook.cli.workloads import Input, Verdict, judge, workloads
 from webhook.core.inject import Injector
 from webhook.core.model import Outcome, SkipReason
-from webhook.manifests import Document, join, rewrite
+from webhook.manifests import Change, Document, join, rewrite
 
 _ON_PURPOSE: Final = (
     SkipReason.DISABLED,
@@ -75,7 +75,7 @@ def _unwilling(verdicts: Iterable[Verdict]) -> list[str]:
 
 
 def _rewritten(documents: Sequence[Document], verdicts: Iterable[Verdict], report: Report) -> str:
-    changes = defaultdict(list)
+    changes: defaultdict[int, list[Change]] = defaultdict(list)
     for verdict in verdicts:
         if verdict.outcome is not None and verdict.outcome.operations:
             place = id(verdict.workload.document)
@@ -88,7 +88,7 @@ def _rewritten(documents: Sequence[Document], verdicts: Iterable[Verdict], repor
     return join(map("".join, files))
 
 
-def _text(document: Document, changes: list, report: Report) -> str:  # type: ignore[type-arg]
+def _text(document: Document, changes: Sequence[Change], report: Report) -> str:
     if not changes:
         return document.text
     rewritten = rewrite(document, changes)

@@ -11,6 +11,7 @@ import typer
 
 from webhook import __version__
 from webhook.cli.report import Report
+from webhook.core.errors import EvenkeelError, ManifestError, SettingsError
 
 _DONE, _PROBLEMS, _USAGE, _INTERRUPTED = 0, 1, 2, 130
 
@@ -42,8 +43,6 @@ TemplatesFolder = Annotated[
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code: 0 done, 1 problems found, 2 usage or settings."""
-    from webhook.core.errors import EvenkeelError, ManifestError, SettingsError
-
     report = Report()
     try:
         code = app(args=arguments, prog_name="evenkeel", standalone_mode=False)

@@ -9,6 +9,8 @@ from typing import Final
 
 import typer
 
+from webhook.core.errors import EvenkeelError
+
 _GOOD: Final = "green"
 _CAREFUL: Final = "yellow"
 _BAD: Final = "red"
@@ -47,15 +49,17 @@ class Report:
 def write_result(text: str) -> bool:
     """Write the result to standard output; False if whoever read it has gone, which is no news to anybody.
 
-    Any other OSError passes.
+    Raises EvenkeelError where it cannot be written for another reason, such as a full disk.
     """
     try:
         sys.stdout.buffer.write(text.encode())
         sys.stdout.buffer.flush()
-    except BrokenPipeError:
+    except OSError as error:
         # Python would try once more at its end, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return False
+        if isinstance(error, BrokenPipeError):
+            return False
+        raise EvenkeelError(f"standard output cannot be written ({error.strerror or error})") from error
     return True
 
 

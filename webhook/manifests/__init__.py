@@ -2,6 +2,6 @@
 
 from webhook.manifests.join import join
 from webhook.manifests.read import STDIN, Document, objects, read_documents
-from webhook.manifests.rewrite import Rewritten, rewrite
+from webhook.manifests.rewrite import Change, Rewritten, rewrite
 
-__all__ = ["STDIN", "Document", "Rewritten", "join", "objects", "read_documents", "rewrite"]
+__all__ = ["STDIN", "Change", "Document", "Rewritten", "join", "objects", "read_documents", "rewrite"]

@@ -13,6 +13,8 @@ from webhook.manifests import scalars
 _WIDE: Final = 2**31 - 1
 _MISREAD: Final = re.compile(r"[-+]?(0o[0-7]+|[0-9][0-9_]*(:[0-9_]+)*\.?[0-9_]*([eE][-+]?[0-9]+)?)|=|<<")
 
+_HALF_PAIR: Final = re.compile("[\ud800-\udfff]")
+
 
 class _Dumper(yaml.CSafeDumper):
     """Writes every value where it stands, without aliases."""
@@ -46,4 +48,6 @@ def block(value: Any, column: int, newline: str) -> str:
 
 def flow(value: Any, indent: int | str | None = None) -> str:
     """Write a value as JSON, which YAML's flow style contains."""
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    # Half a surrogate pair, which JSON may hold as an escape, cannot be written in any other way.
+    return json.dumps(value, indent=indent) if _HALF_PAIR.search(text) else text

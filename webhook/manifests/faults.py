@@ -64,7 +64,12 @@ def from_yaml(error: yaml.YAMLError, text: str) -> Fault:
     if problem.startswith("found character that cannot start any token"):
         return _bad_start(text, mark.line, mark.column)
     found, expected = _SENTENCES.get(problem, (f"no YAML ({problem})", "YAML or JSON"))
-    return Fault(_line_of(text, mark.line), found, expected)
+    return Fault(_line_of(text, mark.line), found, expected + template_hint(text))
+
+
+def template_hint(text: str) -> str:
+    """Give a guess at the usual reason why a text with `{{` is no manifest."""
+    return " (a template that was not rendered?)" if "{{" in text else ""
 
 
 def _bad_start(text: str, line: int, column: int) -> Fault:

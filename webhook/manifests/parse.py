@@ -9,7 +9,7 @@ from typing import Any, Final
 import yaml
 
 from webhook.manifests import scalars
-from webhook.manifests.faults import Fault, from_yaml
+from webhook.manifests.faults import Fault, from_yaml, template_hint
 from webhook.manifests.split import BOM, body_start
 
 _MAP, _SEQ = f"{scalars.TAG}map", f"{scalars.TAG}seq"
@@ -132,7 +132,7 @@ class _Builder:
     """Turns nodes into plain values, counting what aliases multiply and collecting faults."""
 
     def __init__(self, text: str) -> None:
-        self._template = "{{" in text
+        self._hint = template_hint(text)
         self._faults: dict[Fault, None] = {}
         self._seen: set[int] = set()
         self._repeated = 0
@@ -209,8 +209,7 @@ class _Builder:
         name = scalars.key_text(self._scalar(node)) if isinstance(node, yaml.ScalarNode) else None
         if name is None:
             kind = "nothing" if isinstance(node, yaml.ScalarNode) else "a mapping or a list"
-            hint = " (a template that was not rendered?)" if self._template else ""
-            self._fault(node, f"{kind} as a key", f"a text{hint}")
+            self._fault(node, f"{kind} as a key", f"a text{self._hint}")
         return name
 
     def _scalar(self, node: yaml.Node) -> scalars.Scalar:

@@ -23,6 +23,9 @@ from webhook.manifests.split import BOM, body_start
 
 _BLANK_OR_COMMENT: Final = re.compile(r"[ \t]*(#.*)?\r?\n?")
 
+Change = tuple[Path, Sequence[Operation]]
+"""Operations relative to a path in a document's value."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
@@ -33,7 +36,7 @@ class Rewritten:
     """Its layout could not be kept: written anew, without its comments."""
 
 
-def rewrite(document: Document, changes: Iterable[tuple[Path, Sequence[Operation]]]) -> Rewritten:
+def rewrite(document: Document, changes: Iterable[Change]) -> Rewritten:
     """Apply operations, each list relative to its path in the document's value, to the document's text.
 
     The text returned parses to exactly what the operations give. JSON stays JSON.
@@ -44,11 +47,6 @@ def rewrite(document: Document, changes: Iterable[tuple[Path, Sequence[Operation
         for operation in some
     ]
     wanted = jsonpatch.apply_patch(document.value, operations)
-    return rewrite_value(document, wanted)
-
-
-def rewrite_value(document: Document, wanted: Any) -> Rewritten:
-    """Give a document the value `wanted` instead of its own."""
     bom, text = (BOM, document.text[1:]) if document.text.startswith(BOM) else ("", document.text)
     found = _rewrite(text, document.value, wanted)
     return Rewritten(bom + found.text, found.anew)

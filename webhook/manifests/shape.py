@@ -30,13 +30,17 @@ def check(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
     if not isinstance(value, dict):
         yield path, f"found {kind_of(value)}; expected an object with apiVersion and kind"
         return
-    for key in ("apiVersion", "kind"):
-        found = value.get(key)
-        if not isinstance(found, str) or not found:
-            shown = f"no {key}" if found in (None, "") else f"{kind_of(found)} as {key}"
-            yield path, f"found {shown}; expected apiVersion and kind, as every Kubernetes object has them"
+    wrong = [
+        _wrong(value, key) for key in ("apiVersion", "kind") if not isinstance(value.get(key), str) or not value[key]
+    ]
+    if wrong:
+        yield path, f"found {' and '.join(wrong)}; expected apiVersion and kind, as every Kubernetes object has them"
     if is_list(value):
         yield from _check_items(value["items"], path)
+
+
+def _wrong(value: dict[str, Any], key: str) -> str:
+    return f"no {key}" if value.get(key) in (None, "") else f"{kind_of(value[key])} as {key}"
 
 
 def _check_items(items: Any, path: Path) -> Iterator[tuple[Path, str]]:
