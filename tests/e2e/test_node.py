@@ -251,7 +251,7 @@ async def test_a_failing_init_container_ends_a_pod_that_is_never_restarted(node)
 
 
 async def test_containers_stop_in_order(node):
-    """The preStop hook first, then the apps, then the native sidecars, the last started first; ready no more at once."""
+    """Not ready at once; the preStop hook, then the apps, then the native sidecars, the last started first."""
     sidecars = [
         _server(name, port, restartPolicy="Always", startupProbe={"tcpSocket": {"port": port}, "periodSeconds": 1})
         for name, port in (("first", 8081), ("second", 8082))
@@ -318,7 +318,9 @@ from concurrent import futures
 class Health(grpc.GenericRpcHandler):
     def service(self, details):
         if details.method == "/grpc.health.v1.Health/Check":
-            return grpc.unary_unary_rpc_method_handler(lambda request, context: b"\\x08\\x01" if request == b"\\n\\x02up" else b"\\x08\\x02")
+            return grpc.unary_unary_rpc_method_handler(self.check)
+    def check(self, request, context):
+        return b"\\x08\\x01" if request == b"\\n\\x02up" else b"\\x08\\x02"
 server = grpc.server(futures.ThreadPoolExecutor(2), handlers=[Health()])
 server.add_insecure_port("0.0.0.0:50051")
 server.start(); server.wait_for_termination()
@@ -351,7 +353,7 @@ def _ask(node, name, kind="A", *, tcp=False):
 
 
 async def test_dns_follows_readiness(node):
-    """A Service's name gives its ready Pods; it exists without any; others do not exist; names in Pods are searched."""
+    """A Service's name gives its ready Pods; it exists without any; names in Pods are searched."""
     node.services.apply(_service("echo", {"app": "echo"}))
     node.services.apply(_service("early", {"app": "echo"}, publishNotReadyAddresses=True))
     name = "echo.shop.svc.cluster.local"
@@ -397,6 +399,8 @@ cat /etc/hosts; cat /etc/resolv.conf; hostname; cat /etc/hostname
 echo "$NAME $IP $COLOUR $BOTH $CPU"; cat /kept/colour; cat /deep/er/labels; pwd
 echo shared > /memory/file; echo x > /tmp/x && echo writable; touch /kept/x || echo kept
 """
+    memory = {"name": "memory", "mountPath": "/memory"}
+    labels = {"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}
     container = _sh(
         "app", script,
         workingDir="/made/for/it",
@@ -409,20 +413,20 @@ echo shared > /memory/file; echo x > /tmp/x && echo writable; touch /kept/x || e
             {"name": "CPU", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "1m"}}},
         ],
         volumeMounts=[
-            {"name": "memory", "mountPath": "/memory"},
+            memory,
             {"name": "kept", "mountPath": "/kept"},
             {"name": "labels", "mountPath": "/deep/er"},
         ],
     )  # fmt: skip
     pod = await node.run(
         _pod(
-            "files", container, _sh("other", "sleep 1; cat /memory/file", volumeMounts=[{"name": "memory", "mountPath": "/memory"}]),
+            "files", container, _sh("other", "sleep 1; cat /memory/file", volumeMounts=[memory]),
             restartPolicy="Never",
             hostAliases=[{"ip": "127.1.0.1", "hostnames": ["echo", "echo.shop"]}],
             volumes=[
                 {"name": "memory", "emptyDir": {"medium": "Memory"}},
                 {"name": "kept", "configMap": {"name": "settings"}},
-                {"name": "labels", "projected": {"sources": [{"downwardAPI": {"items": [{"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}]}}]}},
+                {"name": "labels", "projected": {"sources": [{"downwardAPI": {"items": [labels]}}]}},
             ],
         )
     )  # fmt: skip
@@ -487,13 +491,14 @@ def test_everything_inside_dies_with_the_sandboxs_parent(tmp_path):
 
 RUNNER = """\
 import asyncio
+from pathlib import Path
 from webhook.node.image import Image
 from webhook.node.node import Node
 async def main():
     script = "sleep {mark} & setsid sleep {mark}; true"
     user = {{"runAsUser": 101}}
     container = {{"name": "app", "image": "sh", "args": ["-c", script], "securityContext": user}}
-    async with Node(images={{"sh": Image({{}}, ("/bin/sh",))}}) as node:
+    async with Node(images={{"sh": Image({{}}, ("/bin/sh",))}}, folder=Path({folder!r})) as node:
         pod = await node.run({{"metadata": {{"name": "x"}}, "spec": {{"containers": [container]}}}})
         await asyncio.sleep(100)
 asyncio.run(main())
@@ -501,17 +506,28 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, -signal.SIGINT)])
-def test_the_containers_die_with_their_node(number, code):
+def test_the_containers_die_with_their_node(number, code, tmp_path):
     """Killed, or interrupted, in which case it also takes its network away."""
     mark = f"{os.getpid()}2.125"
-    inside = [sys.executable, "-m", "webhook.node.sandbox", "--", sys.executable, "-c", RUNNER.format(mark=mark)]
+    program = RUNNER.format(mark=mark, folder=str(tmp_path))
+    inside = [sys.executable, "-m", "webhook.node.sandbox", "--", sys.executable, "-c", program]
     with subprocess.Popen(inside, stderr=subprocess.DEVNULL) as sandbox:
         _wait(lambda: len(_with(mark)) >= 2)
-        node = next(pid for pid in _processes() if RUNNER.format(mark=mark).encode() in _words(pid)[2:3])
+        node = next(pid for pid in _processes() if program.encode() in _words(pid)[2:3])
         os.kill(int(node), number)
         assert 128 - code == sandbox.wait()
 
     _wait(lambda: not _with(mark))
+
+
+def test_a_machine_that_forbids_it_is_told_what_to_allow():
+    """In a user namespace of our own we may forbid the next one, as an administrator could."""
+    forbid = f"echo 0 > /proc/sys/user/max_user_namespaces; exec {sys.executable} -m webhook.node.sandbox -- true"
+    done = subprocess.run(["unshare", "-Ur", "sh", "-c", forbid], capture_output=True, text=True, check=False)
+
+    assert 2 == done.returncode
+    assert done.stderr.startswith("This machine forbids unprivileged user namespaces (")
+    assert done.stderr.endswith("allow them with: sysctl user.max_user_namespaces=10000\n")
 
 
 def test_the_sandbox_gives_on_code_and_signal():

@@ -113,8 +113,9 @@ def _bind(root: str, source: str, path: str) -> None:
 def _show(root: str, source: str, path: str) -> None:
     try:
         linux.bind(source, root + path)
-    except (FileNotFoundError, PermissionError):
-        # An entry of the machine's own folders that went away meanwhile, or that the caller may not look at.
+    except OSError:
+        # An entry of the machine's own folders that went away meanwhile, or that the caller may not look at: the
+        # container does without.
         return
 
 

@@ -6,6 +6,7 @@ When this process or its parent dies, by whatever signal, everything inside dies
 """
 
 import os
+import re
 import select
 import signal
 import subprocess
@@ -19,6 +20,8 @@ from webhook.node import interface, linux
 
 _MARK: Final = "SANDBOX_NETWORK"
 _FORWARDED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_OLDEST: Final = (5, 12)
+"""The first Linux that can make a tree of mounts read-only at once."""
 _IMPOSSIBLE: Final = 2
 _NOT_FOUND: Final = 127
 _NAMESPACES: Final = (
@@ -71,6 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _make_namespaces() -> None:
+    if _kernel() < _OLDEST:
+        _leave(f"Pods need Linux {_OLDEST[0]}.{_OLDEST[1]} or later; this is {os.uname().release}")
     uid, gid = os.geteuid(), os.getegid()
     try:
         linux.unshare(_NAMESPACES)
@@ -78,6 +83,10 @@ def _make_namespaces() -> None:
         linux.make_private("/")
     except OSError as error:
         _leave(_explain(error))
+
+
+def _kernel() -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"[0-9]+", os.uname().release)[:2])
 
 
 def _explain(error: OSError) -> str:
