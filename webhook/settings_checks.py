@@ -114,6 +114,7 @@ _CHECKS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "resources.memory_request": parsers.memory,
     "resources.memory_limit": parsers.memory,
     "guaranteed_cpu": parsers.cpu,
+    "linger_seconds": _between(0, _MOST_SECONDS),
     "dns_refresh_seconds": _between(1, _MOST_SECONDS),
     "dns_queries_per_second": _between(1, _MOST_QUERIES),
     "system_namespaces": _namespaces,

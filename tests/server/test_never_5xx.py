@@ -19,6 +19,8 @@ FULL_POD = builders.pod(
     annotations={names.UPSTREAMS: "orders", names.APP_PORT: "8080"},
     containers=[
         builders.container(
+            lifecycle={"preStop": {"sleep": {"seconds": 3}}},
+            readinessProbe={"httpGet": {"path": "/", "port": 8080}},
             ports=[{"containerPort": 8080, "name": "http", "protocol": "TCP"}],
             env=[{"name": "A", "value": "b"}],
             resources={"requests": {"cpu": "100m"}, "limits": {"cpu": "1", "memory": "1Gi"}},
@@ -32,7 +34,10 @@ FULL_POD = builders.pod(
     resources={"requests": {"cpu": "1"}},
     os={"name": "linux"},
     hostNetwork=False,
+    terminationGracePeriodSeconds=30,
+    tolerations=[],
 )
+FULL_POD["metadata"] |= {"ownerReferences": [{"kind": "ReplicaSet", "name": "front-7"}], "generateName": "front-"}
 REVIEW = builders.review(FULL_POD)
 TEXT = st.text(alphabet=st.characters(codec="utf-8"), max_size=20) | st.sampled_from(
     [names.SIDECAR, names.VOLUME, *names.ANNOTATIONS_ON_PODS, "Always", "enabled", "windows", "0", "orders.shop:1"]
@@ -64,7 +69,7 @@ def test_any_json_is_answered(document: Any) -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(PLACES), VALUE), min_size=1, max_size=3))
-@settings(max_examples=300)
+@settings(max_examples=400)
 def test_any_value_anywhere_in_a_review_is_answered(changes: list[tuple[tuple[Any, ...], Any]]) -> None:
     """A review with values exchanged is answered, or is malformed."""
     document = copy.deepcopy(REVIEW)
