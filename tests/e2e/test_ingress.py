@@ -1,5 +1,8 @@
 """The seeds' apps reached through their sidecars' ingress, and what else a Pod's address offers."""
 
+import asyncio
+import time
+
 import httpx
 import pytest
 import pytest_asyncio
@@ -17,6 +20,10 @@ async def hoge(world):
         for each in manifests("hoge")
     ]
     await world.cluster.apply(documents, namespace="hoge")
+    end = time.monotonic() + 15
+    while (await world.callers("hoge", "hoge-gateway").run(rpcs=1)).failed:
+        assert time.monotonic() < end
+        await asyncio.sleep(0.2)
     return world
 
 
@@ -33,11 +40,11 @@ async def test_ingress_forwards_http_1_to_the_app(hoge):
 async def test_ingress_forwards_http_2_to_the_app(hoge):
     """The gateway's egress reaches the app's 15001, which forwards gRPC to its port 50051."""
     app = hoge.deployment("hoge", "hoge-app").pods[0]
+    before = await _http2_requests(app.address)
     tally = await hoge.callers("hoge", "hoge-gateway").run(rpcs=50)
-    seen = await _get(app.address, 19021, "/stats/prometheus")
 
     assert dict(tally.backends) == {app.address: 50}
-    assert 'envoy_http_downstream_rq_http2_total{envoy_http_conn_manager_prefix="ingress"} 50' in seen.text
+    assert await _http2_requests(app.address) - before == 50
 
 
 async def test_the_probe_port_offers_readiness_and_metrics_and_nothing_else(hoge):
@@ -60,6 +67,13 @@ async def test_the_probe_port_offers_readiness_and_metrics_and_nothing_else(hoge
         await _get(app.address, 8001, "/")
     with pytest.raises(httpx.ConnectError):
         await _get(app.address, 9001, "/")
+
+
+async def _http2_requests(address):
+    """Ask the sidecar how many requests came to its ingress over HTTP/2."""
+    metrics = (await _get(address, 19021, "/stats/prometheus")).text
+    name = 'envoy_http_downstream_rq_http2_total{envoy_http_conn_manager_prefix="ingress"} '
+    return sum(int(line.removeprefix(name)) for line in metrics.splitlines() if line.startswith(name))
 
 
 async def _get(address, port, path):

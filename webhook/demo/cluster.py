@@ -104,11 +104,15 @@ class Cluster:
         deployment.ready_at[pod.address] = time.time()
         return pod
 
-    async def replace_one_at_a_time(self, deployment: Deployment) -> None:
-        """Replace every Pod: a new one is ready before an old one is told to stop, none waits for one to be gone."""
+    async def replace_one_at_a_time(self, deployment: Deployment, *, min_ready_seconds: float = 0) -> None:
+        """Replace every Pod: a new one is ready for a while before an old one is told to stop.
+
+        As a Deployment with `maxUnavailable: 0` and `maxSurge: 1`: nothing waits for an old one to be gone.
+        """
         async with asyncio.TaskGroup() as leaving:
             for pod in list(deployment.pods):
                 await self.add(deployment)
+                await asyncio.sleep(min_ready_seconds)
                 deployment.pods.remove(pod)
                 leaving.create_task(self._delete(pod))
 
