@@ -102,6 +102,8 @@ def test_documents_begin_where_yaml_says(text: str, expected: list[str]) -> None
          "has them")),
         ("{{- if .Values.on }}\na: b\n", ("line 1: found no value where one must stand; expected a value, `]` or `}` "
          "(a template that was not rendered?)")),
+        ('{"apiVersion": "v1", "kind": "Pod",\n"spec": NaN, "spec": 1}', ("line 2: found the key 'spec' again, first "
+         "on the same line; expected every key once")),
         ("- a\n", "line 1: found a list; expected an object with apiVersion and kind"),
         ("just text\n", "line 1: found a text; expected an object with apiVersion and kind"),
         ("# c\nkind: Pod\n", ("line 2: found no apiVersion; expected apiVersion and kind, as every Kubernetes object "

@@ -48,6 +48,7 @@ UGLY = {
     "no final line break in a pod": POD.removesuffix("\n"),
     "trailing spaces and blank lines": POD.replace("\n", "   \n\n") + "\n\n  \n",
     "document start with a comment": "---   # first\n" + POD + "...\n# bye\n",
+    "null parent last, no final line break": "apiVersion: v1\nkind: Pod\nspec:\n  containers: [{name: web}]\nmetadata:",
     "directive": "%YAML 1.1\n# hello\n---\n" + POD,
     "licence before the document start": "# Copyright\n# Somebody\n---\n" + POD,
     "tab in comments": POD.replace("kind: Pod", "kind: Pod\t#\ttabbed").replace("spec:", "spec:\t# \there"),
@@ -221,6 +222,10 @@ spec:
             - {name: nightly, image: nightly}
 """,
     "json": '{"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"name": "web"}]}}',
+    "json with numbers": """\
+{"apiVersion": "v1", "kind": "Pod", "metadata": null,
+ "spec": {"containers": [{"name": "web"}], "x-a": 1.5e3, "x-b": 0.25, "x-c": -7}}
+""",
     "json over lines": """\
 {
     "apiVersion": "v1",
@@ -285,6 +290,11 @@ items:
     .replace("kind: Pod\n", "kind: Pod\nx-m: &m {annotations: {a: b}}\n")
     .replace("metadata:\n", "metadata: &meta\n")
     + "x-copy: *meta\n",
+    "comment between dash and item": POD.replace(
+        "  containers:", "  volumes:\n  - # data\n    name: data\n  containers:"
+    ),
+    "anchored braces": POD.replace("metadata:\n  name: web\n", "metadata: &m {name: web}\n"),
+    "alias in a list": POD.replace("metadata:\n  name: web\n", "x-m: &m {name: web}\nmetadata: *m\n"),
     "explicit keys": """\
 ? apiVersion
 : v1

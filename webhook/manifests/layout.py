@@ -44,20 +44,6 @@ class Layout:
         before = self.text[self.line_start(index) : index]
         return None if before.strip(" \t") else before
 
-    def after(self, node: yaml.Node) -> int:
-        """Give where the line after a node begins.
-
-        Raises Exotic if the node ends with an alias, whose own place is not known.
-        """
-        last = node
-        while isinstance(last, yaml.CollectionNode) and not last.flow_style and last.value:
-            inner = last.value[-1]
-            key, value = inner if isinstance(inner, tuple) else (last, inner)
-            if value.start_mark.index < key.start_mark.index:
-                raise Exotic
-            last = value
-        return self.after_scalar(last.end_mark.index, getattr(last, "style", None))
-
     def after_scalar(self, end: int, style: str | None) -> int:
         """Give where the line after a scalar begins; a block scalar's end is already there."""
         if style in _BLOCK_SCALARS and self.text[end - 1 : end] == "\n":

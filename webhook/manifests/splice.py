@@ -113,7 +113,7 @@ class _Splicer:
         space = found.group() if found else ""
         indentation = space.rpartition("\n")[2] if "\n" in space else None
         entries = [key + self._flow(value, indentation) for key, value in zip(keys, values, strict=True)]
-        self._edit(start + 1, start + 1, "".join(f"{space}{entry}," for entry in entries) + ("" if space else " "))
+        self._edit(start + 1, start + 1, "".join(f"{space}{entry},{'' if space else ' '}" for entry in entries))
 
     def _flow(self, value: Any, indentation: str | None) -> str:
         """Write a value as JSON, over lines if it starts in a line of its own with this indentation."""
@@ -125,7 +125,7 @@ class _Splicer:
         """Put a value in place of a scalar or of an empty collection in block context."""
         start, end = node.start_mark.index, node.end_mark.index
         head, body = self._head_and_body(new, key.start_mark.column)
-        below = self._layout.after(node)
+        below = self._layout.after_scalar(end, getattr(node, "style", None))
         if below <= end and end > start:
             # A block scalar: its end is already the next line.
             self._edit(start, end, f"{head}{self._layout.newline}{body}")
