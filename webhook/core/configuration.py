@@ -97,4 +97,6 @@ class _Seen:
 
 def annotation_bytes(annotations: Mapping[str, str]) -> int:
     """Count bytes as Kubernetes does for its limit on all annotations of an object."""
-    return sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items())
+    # A file of JSON may hold half a surrogate pair: it is counted, and is for others to refuse.
+    texts = (text for pair in annotations.items() for text in pair)
+    return sum(len(text.encode(errors="surrogatepass")) for text in texts)
