@@ -66,6 +66,19 @@ async def test_a_slow_body_is_answered_within_about_a_second(shared: Served) -> 
     assert 1 == len(shared.admissions("slow-body"))
 
 
+async def test_a_slow_head_is_answered_within_about_a_second(shared: Served) -> None:
+    """A request that begins and does not go on holds no connection; so does the second one on it."""
+    for before in (0, 1):
+        async with Caller([shared]) as caller:
+            for _ in range(before):
+                await caller.call(request())
+            began = time.monotonic()
+            status, body = await caller.call(b"POST /mutate HTTP/1.1\r\nhost: x\r\n")
+
+        assert (400, True) == (status, b"unfinished after 0.9 s" in body)
+        assert time.monotonic() - began < 2
+
+
 async def test_a_cut_body_is_one_line_without_a_traceback(shared: Served) -> None:
     """The caller went away; nobody is there to be answered."""
     async with Caller([shared]) as caller:

@@ -151,13 +151,6 @@ def test_what_a_kubelet_says_of_services_is_not_taken_for_settings() -> None:
     assert Settings() == load_settings(None, env, {})
 
 
-def test_a_certificate_without_its_key_is_refused() -> None:
-    """The missing one is named."""
-    (problem,) = _problems(tls_cert="a.pem")
-
-    assert problem.startswith("tls_key: found nothing")
-
-
 def test_one_port_cannot_serve_both() -> None:
     """Health is in the clear, admissions are not."""
     (problem,) = _problems(port=8080)

@@ -26,9 +26,6 @@ def check_server(settings: Settings, places: Mapping[str, str]) -> Iterator[str]
     """Give every problem of the server's own settings."""
     if settings.port == settings.health_port != 0:
         yield f"{_place('health_port', places)}: found {settings.port}, which is `port`; expected another one"
-    for key, pair in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):
-        if getattr(settings, key) is not None and getattr(settings, pair) is None:
-            yield f"{pair}: found nothing; expected a file, since {key} is set"
 
 
 def check_sidecar(sidecar: SidecarSettings, places: Mapping[str, str]) -> Iterator[str]:

@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from webhook.core.errors import SettingsError
+from webhook.server.protocol import BoundedProtocol
 
 _BACKLOG = 2048
 
@@ -62,7 +63,7 @@ def config(app: ASGIApp, keep_alive: int, limit: float, *, tls: ssl.SSLContext |
     return uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         lifespan="off",
         interface="asgi3",
