@@ -33,7 +33,8 @@ venv: $(STAMP) ## Make the virtual environment and install everything into it
 
 .PHONY: demo
 demo: $(STAMP) ## Run the whole path on this machine: admission, Envoys, gRPC calls, numbers
-	@$(VENV)/bin/evenkeel demo
+	@mkdir -p build
+	@$(VENV)/bin/evenkeel demo --picture build/spread.svg
 
 .PHONY: test
 test: unit packaging e2e ## Run all tests
