@@ -18,6 +18,9 @@ SUBNET: Final = ipaddress.IPv4Network("10.244.0.0/16")
 GATEWAY: Final = str(SUBNET[1])
 """The bridge's own address: every Pod's gateway and name server."""
 
+_LIMIT: Final = 30.0
+"""Seconds for what takes a tenth of one; the kernel does it one at a time for the whole machine."""
+
 
 @dataclass(frozen=True, slots=True)
 class PodNetwork:
@@ -46,13 +49,11 @@ class Network:
             raise NodeError("a node needs asyncio's own event loop: uvloop has no netlink sockets")
         self._link = AsyncIPRoute()
         try:
-            await self._link.link("add", ifname=BRIDGE, kind="bridge")
-            self._bridge = (await self._link.link_lookup(ifname=BRIDGE))[0]
-            await self._link.addr("add", index=self._bridge, address=GATEWAY, prefixlen=SUBNET.prefixlen)
-            await self._link.link("set", index=self._bridge, state="up")
-        except NetlinkError as error:
+            async with asyncio.timeout(_LIMIT):
+                await self._make_bridge(self._link)
+        except (NetlinkError, TimeoutError) as error:
             self._hang_up()
-            raise NodeError(f"bridge {BRIDGE} cannot be made: {error}; only one node runs in a sandbox") from error
+            raise NodeError(f"bridge {BRIDGE} cannot be made: {error!r}; only one node runs in a sandbox") from error
 
     async def attach(self, hostname: str) -> PodNetwork:
         """Make a Pod's namespaces and connect them; NodeError if the kernel or the subnet gives no more."""
@@ -60,13 +61,16 @@ class Network:
         helper = await Helper.start("webhook.node.hold", hostname)
         namespaces: tuple[int, ...] = ()
         try:
-            await self._expect(helper, "ready")
-            namespaces = _open_namespaces(helper.child.pid)
-            interface = await self._connect(address, namespaces[0])
-            await helper.say(f"{address} {SUBNET.netmask} {GATEWAY}".encode())
-            await self._expect(helper, "done")
-        except BaseException:
+            async with asyncio.timeout(_LIMIT):
+                await self._expect(helper, "ready")
+                namespaces = _open_namespaces(helper.child.pid)
+                interface = await self._connect(address, namespaces[0])
+                await helper.say(f"{address} {SUBNET.netmask} {GATEWAY}".encode())
+                await self._expect(helper, "done")
+        except BaseException as error:
             _close(namespaces)
+            if isinstance(error, TimeoutError | NetlinkError):
+                raise NodeError(f"a Pod's network cannot be made: {error!r}") from error
             raise
         finally:
             await helper.close()
@@ -95,6 +99,12 @@ class Network:
         if self._link is not None:
             self._link.close()
         self._link = None
+
+    async def _make_bridge(self, link: AsyncIPRoute) -> None:
+        await link.link("add", ifname=BRIDGE, kind="bridge")
+        self._bridge = (await link.link_lookup(ifname=BRIDGE))[0]
+        await link.addr("add", index=self._bridge, address=GATEWAY, prefixlen=SUBNET.prefixlen)
+        await link.link("set", index=self._bridge, state="up")
 
     async def _connect(self, address: str, namespace: int) -> str:
         if self._link is None:

@@ -17,6 +17,8 @@ from webhook.node.errors import ContainerError
 
 _ROOT: Final = str(Path(__file__).parents[2])
 _KILLED: Final = 137
+_START_LIMIT: Final = 30.0
+"""Seconds; a start takes a thirtieth of one."""
 Step = tuple[str, ...]
 
 
@@ -103,8 +105,12 @@ class Process:
         """Start the command; ContainerError says why it could not be."""
         helper = await Helper.start("webhook.node.enter", output=output, keep=command.namespaces)
         try:
-            await helper.say(command.packed())
-            answer = await helper.hear()
+            async with asyncio.timeout(_START_LIMIT):
+                await helper.say(command.packed())
+                answer = await helper.hear()
+        except TimeoutError:
+            await helper.close()
+            raise ContainerError("StartError", f"{command.argv[0]}: not started within {_START_LIMIT:g} s") from None
         except BaseException:
             await helper.close()
             raise
