@@ -194,7 +194,7 @@ def test_what_is_not_exported_is_not_seen(foreign: list[Any]) -> None:
 @settings(max_examples=100)
 def test_what_a_service_says_wrong_reaches_no_route(key: str, text: str, bad: str) -> None:
     """A hostile text on a Service is left out: nothing of it is anywhere, and its neighbour is as without it."""
-    hostile = builders.service("evil", annotations={key: f"{MARK}{bad}{text}"})
+    hostile = builders.service("evil", annotations={key: f"{MARK}{bad}{MARK}{text}"})
 
     outcome = admitted(builders.pod(), builders.service("orders"), hostile)
     without = admitted(builders.pod(), builders.service("orders"), builders.service("evil"))
