@@ -2,9 +2,13 @@
 
 import asyncio
 import time
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import yaml
+
+from webhook.core import names
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
@@ -149,3 +153,21 @@ async def test_a_late_service_is_reached_by_its_full_name_at_once_and_by_every_r
     assert by_route == {"bare": late, "port": late, "path": late}
     assert (streamed["failed"], streamed["messages"]) == (0, 2)
     assert load.failed == 0
+
+
+async def test_a_changed_policy_reaches_a_running_pod_without_a_failed_rpc(shop):
+    """The upstream's cluster is replaced in Envoy while calls run through it."""
+    caller, callers = shop.deployment("shop", "caller"), shop.callers("shop")
+    documents = list(yaml.safe_load_all((Path(__file__).parent / "manifests" / "shop.yaml").read_text()))
+    service = next(each for each in documents if (each["kind"], each["metadata"]["name"]) == ("Service", "a"))
+    service["metadata"]["annotations"][names.LB_POLICY] = "least_request"
+    async with callers.load("policy", rate=200, authority="a") as load:
+        await shop.cluster.apply([service], namespace="shop")
+        end = time.monotonic() + 10
+        while "LEAST_REQUEST" not in caller.pods[0].document["metadata"]["annotations"][names.CLUSTERS]:
+            assert time.monotonic() < end
+            await asyncio.sleep(0.2)
+            await shop.cluster.render_anew(caller)
+        await asyncio.sleep(3)
+
+    assert dict(load.errors) == {}
