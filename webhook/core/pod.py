@@ -62,7 +62,7 @@ def read_pod(document: Any, namespace: str) -> Pod:
     Raises NotAPod, naming the first field that has the wrong type.
     """
     _require(document, dict, "object")
-    metadata = _optional(document, "metadata", dict, "object")
+    metadata = _optional(document, "metadata", dict, "metadata")
     spec = _require(document.get("spec"), dict, "spec")
     _optional(spec, "hostNetwork", bool, "spec.hostNetwork", empty=False)
     _optional(spec, "terminationGracePeriodSeconds", int, "spec.terminationGracePeriodSeconds", empty=0)
