@@ -105,3 +105,14 @@ def test_the_size_is_what_kubernetes_counts() -> None:
 
     assert annotation_bytes({"é": "aé", "b": ""}) == 6
     assert one.size == annotation_bytes(one.annotations)
+
+
+def test_what_is_kept_is_bounded() -> None:
+    """Pods choose what they see; whoever makes up ever new choices fills no memory, and gets right answers."""
+    kept, known = made(), catalog(service("a"))
+
+    for number in range(1100):
+        kept.view(known, "shop", references(f"n{number}"))
+
+    assert len(kept._views) == 1024
+    assert [str(one) for one in kept.view(known, "shop", references("a,n0")).missing] == ["n0"]
