@@ -1,9 +1,12 @@
-"""Where two documents differ."""
+"""Where two documents differ, and what of an injected Pod is the user's."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any
+
+from webhook.core import names
 
 
 def differences(one: Any, other: Any) -> list[str]:
@@ -20,3 +23,14 @@ def _differences(one: Any, other: Any, where: str) -> Iterator[str]:
             yield from _differences(left, right, f"{where}.{index}")
     elif type(one) is not type(other) or one != other:
         yield where
+
+
+def without_ours(document: Any) -> Any:
+    """Give a Pod without what we put in; null and empty are as absent, as for Kubernetes."""
+    left = copy.deepcopy(document)
+    metadata, spec = left.get("metadata") or {}, left["spec"]
+    annotations = metadata.get("annotations") or {}
+    metadata["annotations"] = {key: text for key, text in annotations.items() if key not in names.WRITTEN}
+    spec["initContainers"] = [each for each in spec.get("initContainers") or [] if each["name"] != names.SIDECAR]
+    spec["volumes"] = [each for each in spec.get("volumes") or [] if each["name"] != names.VOLUME]
+    return {**left, "metadata": {key: value for key, value in metadata.items() if value}, "spec": spec}

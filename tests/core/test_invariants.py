@@ -17,6 +17,7 @@ from google.protobuf import json_format
 from tests import builders, golden
 from tests.core import envoys
 from tests.core.cases import Case, Result, cases, injected
+from tests.core.places import without_ours
 from tests.core.qos import qos_class
 from tests.core.restricted import violations
 from tests.core.summary import parsed
@@ -238,14 +239,3 @@ def number(amount: str) -> Decimal:
         if amount.endswith(suffix):
             return Decimal(amount.removesuffix(suffix)) * Decimal(factor)
     raise AssertionError(amount)
-
-
-def without_ours(document: Any) -> Any:
-    """Give a Pod without what we put in; null and empty are as absent, as for Kubernetes."""
-    left = copy.deepcopy(document)
-    metadata, spec = left.get("metadata") or {}, left["spec"]
-    annotations = metadata.get("annotations") or {}
-    metadata["annotations"] = {key: text for key, text in annotations.items() if key not in names.WRITTEN}
-    spec["initContainers"] = [each for each in spec.get("initContainers") or [] if each["name"] != names.SIDECAR]
-    spec["volumes"] = [each for each in spec.get("volumes") or [] if each["name"] != names.VOLUME]
-    return {**left, "metadata": {key: value for key, value in metadata.items() if value}, "spec": spec}

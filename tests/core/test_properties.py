@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 
 from tests import builders
 from tests.core import envoys, strategies
-from tests.core.places import differences
+from tests.core.places import differences, without_ours
 from tests.core.summary import parsed
-from tests.core.test_invariants import without_ours
 from webhook.core import names
 from webhook.core.errors import NotAPod, PodRejected
 from webhook.core.inject import Injector
@@ -54,7 +53,7 @@ def hosts(outcome: Outcome) -> dict[str, Any]:
 
 
 @given(strategies.JSON | strategies.broken(strategies.pods()) | strategies.pods())
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_reading_a_pod_raises_nothing_else(document: Any) -> None:
     """Whatever JSON is sent, it is a Pod, or NotAPod says in one sentence why not."""
     try:
@@ -67,7 +66,7 @@ def test_reading_a_pod_raises_nothing_else(document: Any) -> None:
 
 @given(strategies.pods())
 @example({"spec": {"containers": [{"name": "a"}], "initContainers": None, "volumes": None}, "metadata": None})
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_operations_apply_to_any_pod(document: Any) -> None:
     """With nulls and odd keys, or without: the patch applies, and takes nothing of the user's away."""
     before = copy.deepcopy(document)
@@ -92,7 +91,7 @@ EDITS = st.lists(
 
 
 @given(st.dictionaries(strategies.TEXTS, strategies.JSON, max_size=3), EDITS)
-@settings(max_examples=200)
+@settings(max_examples=120)
 def test_the_recorder_gives_the_document_that_its_operations_give(document: Any, edits: Any) -> None:
     """For any document and edits that fit it; the original stays as it was."""
     before, recorder = copy.deepcopy(document), PatchRecorder(document)
@@ -121,7 +120,7 @@ def fits(node: Any, path: list[str], *, list_wanted: bool) -> bool:
 
 
 @given(CATALOGS)
-@settings(max_examples=120)
+@settings(max_examples=80)
 def test_any_catalog_gives_what_the_types_accept(objects: list[Any]) -> None:
     """No Service, slice or workload, however wrong, raises, or puts in what Envoy's types refuse."""
     outcome = admitted(builders.pod(), *objects)
@@ -165,7 +164,7 @@ FOREIGN = strategies.services(st.sampled_from(["store", "svc", "1e3"]))
 
 
 @given(st.lists(OWN, max_size=4), st.lists(FOREIGN, min_size=1, max_size=4))
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_another_namespace_takes_nothing_away(own: list[Any], foreign: list[Any]) -> None:
     """No name, no path and no default of this namespace's Services goes elsewhere, exported or not."""
     alone, beside = (hosts(admitted(builders.pod(), *each)) for each in (own, [*own, *foreign]))
@@ -191,7 +190,7 @@ def test_what_is_not_exported_is_not_seen(foreign: list[Any]) -> None:
 
 
 @given(st.sampled_from(names.ANNOTATIONS_ON_SERVICES), strategies.HOSTILE, st.sampled_from("%\"'\n\r\0*{}$\\&<>|`: /"))
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_what_a_service_says_wrong_reaches_no_route(key: str, text: str, bad: str) -> None:
     """A hostile text on a Service is left out: nothing of it is anywhere, and its neighbour is as without it."""
     hostile = builders.service("evil", annotations={key: f"{MARK}{bad}{MARK}{text}"})
@@ -261,7 +260,7 @@ def test_an_annotation_changes_its_own_place(key: str) -> None:
 
 
 @given(strategies.KEYS, strategies.HOSTILE)
-@settings(max_examples=400)
+@settings(max_examples=120)
 def test_no_text_of_an_annotation_reaches_another_place(key: str, text: str) -> None:
     """A hostile text is refused, or changes just the place that its key is for; an unknown key changes nothing."""
     document = builders.pod(annotations={key: text})
@@ -282,7 +281,7 @@ def test_no_text_of_an_annotation_reaches_another_place(key: str, text: str) -> 
 
 
 @given(st.text(min_size=1, max_size=40))
-@settings(max_examples=200)
+@settings(max_examples=120)
 def test_what_is_written_is_read_back_as_it_was(text: str) -> None:
     """No text can become another value, or break out of its quotes, on its way through YAML."""
     assume(not any(0xD800 <= ord(letter) <= 0xDFFF for letter in text))

@@ -62,7 +62,7 @@ def test_what_is_no_duration(text: str) -> None:
         (words.upstream, "enabled,", None),
         (words.upstream, "Enabled", None),
     ],
-    ids=lambda value: str(value)[:30],
+    ids=lambda value: value[:30] if isinstance(value, str) else getattr(value, "__name__", ""),
 )
 def test_parsers(parse: Any, text: str, expected: Any) -> None:
     """Read, or refused with a sentence where nothing is expected."""
