@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from webhook.core.model import JsonObject, Operation
 
 
+@lru_cache(maxsize=1024)  # the same few paths in every Pod
 def pointer(*path: str | int) -> str:
     """Give the JSON Pointer (RFC 6901) of a path."""
     return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)
