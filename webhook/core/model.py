@@ -84,7 +84,10 @@ class Service:
 
     def selects(self, labels: Mapping[str, str]) -> bool:
         """Say whether a pod with these labels, in this Service's namespace, is one of its pods."""
-        return bool(self.selector) and all(labels.get(key) == value for key, value in self.selector)
+        for key, value in self.selector:  # a loop: asked for every Service a Pod sees
+            if labels.get(key) != value:
+                return False
+        return bool(self.selector)
 
     @property
     def declared(self) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 
 from webhook.core.catalog import Catalog
 from webhook.core.model import Service, ServiceRef, Upstream, UpstreamRef
@@ -61,6 +62,15 @@ class View:
             return {path: target for path, target in claims if isinstance(target, Ambiguous) or self.has(target)}
         return {**_claims(self.exported), **_claims(self.own)}
 
+    @cached_property
+    def by_likelihood(self) -> tuple[tuple[Service, ...], ...]:
+        """Give the services in groups: own before exported, in each the declared before the undeclared."""
+        return tuple(
+            tuple(service for service in group if service.declared is declared)
+            for group in (self.own, self.exported)
+            for declared in (True, False)
+        )
+
     def cut(self, most: int, first: UpstreamRef | None) -> View:
         """Keep at most so many upstreams: exported ones go first, then undeclared ones, `first` never by choice.
 
@@ -101,7 +111,7 @@ def _claims(services: Iterable[Service]) -> dict[str, Upstream | Ambiguous]:
     return {path: _only(claimants) for path, claimants in sorted(claims.items())}
 
 
-def _only(services: list[Service]) -> Upstream | Ambiguous:
+def _only(services: Sequence[Service]) -> Upstream | Ambiguous:
     if len(services) == 1:
         return services[0].upstreams[0]
     return Ambiguous(tuple(str(service.ref) for service in services))
@@ -168,10 +178,6 @@ def default_target(view: View, labels: Mapping[str, str], chosen: UpstreamRef | 
 
 
 def _likely(view: View, labels: Mapping[str, str]) -> Upstream | Ambiguous | None:
-    others = [service for service in view.own if not service.selects(labels)]
-    for group in (others, view.exported):
-        for declared in (True, False):
-            candidates = [service for service in group if service.declared is declared]
-            if candidates:
-                return _only(candidates)
-    return None
+    own, exported = view.by_likelihood[:2], view.by_likelihood[2:]
+    others = ([service for service in group if not service.selects(labels)] for group in own)
+    return next((_only(candidates) for candidates in chain(others, exported) if candidates), None)
