@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import signal
 import subprocess
@@ -34,18 +33,22 @@ def run_demo(*, as_json: bool = False, picture: Path | None = None) -> int:
     Shows progress on standard output, or, with `as_json`, on standard error, and then one JSON document.
     """
     arguments = [*(("--json",) if as_json else ()), *(("--picture", str(picture.absolute())) if picture else ())]
-    command = [sys.executable, "-m", "webhook.demo.main", *arguments]
-    if not inside():
-        command = [sys.executable, "-m", "webhook.node.sandbox", "--", *command]
-    # The sandbox passes Ctrl-C on and ends everything inside; here it only has to be waited for.
-    with subprocess.Popen(command) as process:  # noqa: S603 our own program
-        while True:
-            with contextlib.suppress(KeyboardInterrupt):
-                return process.wait()
+    with tempfile.TemporaryDirectory(prefix="evenkeel-demo-") as folder:
+        command = [sys.executable, "-m", "webhook.demo.main", "--folder", folder, *arguments]
+        if not inside():
+            command = [sys.executable, "-m", "webhook.node.sandbox", "--", *command]
+        # In a session of its own a Ctrl-C reaches only this process, which passes it on once.
+        process = subprocess.Popen(command, start_new_session=True)  # noqa: S603 our own program
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda *_: process.send_signal(signal.SIGINT))
+        return process.wait()
 
 
-async def demo(*, as_json: bool, picture: Path | None) -> list[Scenario]:
-    """Run every scenario inside the sandbox; raises DemoError or NodeError where a part does not work."""
+async def demo(folder: Path, *, as_json: bool, picture: Path | None) -> list[Scenario]:
+    """Run every scenario inside the sandbox; raises DemoError or NodeError where a part does not work.
+
+    `folder` is an empty one for everything that is written.
+    """
     screen = Screen(sys.stderr if as_json else sys.stdout)
     scenarios: list[Scenario] = []
 
@@ -53,17 +56,15 @@ async def demo(*, as_json: bool, picture: Path | None) -> list[Scenario]:
         scenarios.append(scenario)
         screen.show(scenario)
 
-    with tempfile.TemporaryDirectory(prefix="evenkeel-demo-") as name:
-        folder = Path(name)
-        screen.step("starting the webhook over HTTPS, with a certificate of its own")
-        pods = folder / "pods"
-        pods.mkdir()
-        async with (
-            Webhook(folder) as webhook,
-            Node(images=images(folder), folder=pods, dns_ttl=_DNS_TTL) as node,
-        ):
-            await Scenarios(Cluster(node, webhook), screen.step, show).run()
-            screen.step("stopping the Pods, then the webhook")
+    screen.step("starting the webhook over HTTPS, with a certificate of its own")
+    pods = folder / "pods"
+    pods.mkdir()
+    async with (
+        Webhook(folder) as webhook,
+        Node(images=images(folder), folder=pods, dns_ttl=_DNS_TTL) as node,
+    ):
+        await Scenarios(Cluster(node, webhook), screen.step, show).run()
+        screen.step("stopping the Pods, then the webhook")
     if picture is not None:
         write_picture(scenarios, picture)
         screen.step(f"the spread before and after is drawn in {picture.name}")
@@ -76,9 +77,10 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="evenkeel demo")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--picture", type=Path)
+    parser.add_argument("--folder", type=Path, required=True)
     options = parser.parse_args(arguments)
     try:
-        scenarios = asyncio.run(_until_signalled(as_json=options.json, picture=options.picture))
+        scenarios = asyncio.run(demo(options.folder, as_json=options.json, picture=options.picture))
     except (DemoError, NodeError, TimeoutError, OSError) as error:
         print(f"evenkeel: the demo stopped: {error}", file=sys.stderr)
         return 1
@@ -88,14 +90,6 @@ def main(arguments: Sequence[str]) -> int:
     if options.json:
         print(json.dumps({"scenarios": [scenario.document() for scenario in scenarios]}, indent=2))
     return 0
-
-
-async def _until_signalled(*, as_json: bool, picture: Path | None) -> list[Scenario]:
-    task = asyncio.current_task()
-    loop = asyncio.get_running_loop()
-    if task is not None:
-        loop.add_signal_handler(signal.SIGTERM, task.cancel)
-    return await demo(as_json=as_json, picture=picture)
 
 
 if __name__ == "__main__":

@@ -71,7 +71,9 @@ class Order:
                 self._set("Running")
                 started = [self._start(one) for one in self.containers.apps]
                 await asyncio.gather(*started)
-            await self.stop(grace)
+            # Whoever deletes the Pod stops its sidecars too, with hooks or without.
+            if not self._stopping:
+                await self.stop(grace)
             await asyncio.gather(*self._tasks)
         except BaseException:
             await self._abandon()
