@@ -113,9 +113,9 @@ def run(case: Case) -> Result:
     return Result(case, pod.document, catalog, outcome)
 
 
-def injected() -> list[Result]:
-    """Give the results of every case whose Pod gets a sidecar."""
-    return [result for result in map(run, cases()) if result.outcome and result.outcome.injected]
+def injected() -> tuple[Case, ...]:
+    """Find every case whose Pod gets a sidecar, by its files: that they are right is test_golden.py's to say."""
+    return tuple(case for case in cases() if (case.folder / "expected.config.yaml").exists())
 
 
 def expected_files(result: Result) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def test_there_are_enough_of_each_outcome() -> None:
     skipped = [result for result in results if result.outcome and result.outcome.skip]
 
     assert len(results) >= 150
-    assert len(injected()) >= 100
+    assert len([result for result in results if result.outcome and result.outcome.injected]) >= 100
     assert len(skipped) >= 30
     assert len(rejected) >= 15
 
@@ -60,7 +60,7 @@ def test_what_summaries_leave_out_is_the_same_in_every_case() -> None:
 
     different = [
         result.case.name
-        for result in injected()
+        for result in map(run, injected())
         if expected
         != {
             "sidecar": summary.rest_of_sidecar(_named(result.patched["spec"]["initContainers"], names.SIDECAR)),

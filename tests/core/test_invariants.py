@@ -16,7 +16,7 @@ from google.protobuf import json_format
 
 from tests import builders, golden
 from tests.core import envoys
-from tests.core.cases import Case, Result, cases, injected
+from tests.core.cases import Case, Result, cases, injected, run
 from tests.core.places import without_ours
 from tests.core.qos import qos_class
 from tests.core.restricted import violations
@@ -30,7 +30,13 @@ from webhook.server.app import admission_app
 from webhook.server.body import BodyLimits
 from webhook.server.mutate import Mutate
 
-INJECTED = pytest.mark.parametrize("result", injected(), ids=lambda result: result.case.name)
+INJECTED = pytest.mark.parametrize("result", injected(), ids=lambda case: case.name, indirect=True)
+
+
+@pytest.fixture
+def result(request: pytest.FixtureRequest) -> Result:
+    """Admit the Pod of a case, once for all tests."""
+    return run(request.param)
 
 
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
@@ -154,7 +160,7 @@ def test_the_same_input_gives_the_same_bytes(result: Result) -> None:
 
 def test_the_real_envoy_accepts_every_configuration(tmp_path: Path) -> None:
     """Each distinct configuration of the cases starts an Envoy."""
-    results = injected()
+    results = list(map(run, injected()))
 
     refused = envoys.refusals([parsed(result.patched) for result in results], tmp_path)
 
@@ -163,7 +169,7 @@ def test_the_real_envoy_accepts_every_configuration(tmp_path: Path) -> None:
 
 def test_the_real_envoy_would_say_no(tmp_path: Path) -> None:
     """The check above can fail: an unknown cluster, a port too large and a domain twice are each refused."""
-    good = parsed(injected()[0].patched)
+    good = parsed(run(injected()[0]).patched)
     bad = [copy.deepcopy(good) for _ in range(3)]
     bad[0][1]["resources"].clear()
     bad[1][3]["resources"][0]["address"]["socket_address"]["port_value"] = 70000
@@ -180,7 +186,7 @@ def test_the_protobuf_types_accept_every_resource(result: Result) -> None:
 
 def test_the_protobuf_types_would_say_no() -> None:
     """The check above can fail: a misspelt field is refused, however deep it is."""
-    bootstrap, clusters, routes, listeners = parsed(injected()[0].patched)
+    bootstrap, clusters, routes, listeners = parsed(run(injected()[0]).patched)
     clusters["resources"][0]["cluster_type"]["typed_config"]["dns_refresh_rat"] = "5s"
 
     with pytest.raises(json_format.ParseError, match="dns_refresh_rat"):

@@ -260,7 +260,7 @@ def test_an_annotation_changes_its_own_place(key: str) -> None:
 
 
 @given(strategies.KEYS, strategies.HOSTILE)
-@settings(max_examples=120)
+@settings(max_examples=200)
 def test_no_text_of_an_annotation_reaches_another_place(key: str, text: str) -> None:
     """A hostile text is refused, or changes just the place that its key is for; an unknown key changes nothing."""
     document = builders.pod(annotations={key: text})
