@@ -52,6 +52,13 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
+def _nearest_key(key: str, known: Iterable[str]) -> str:
+    """Give the nearest key by what stands after the slash: what is before it is the same in all."""
+    by_name = {each.partition("/")[2]: each for each in known}
+    close = difflib.get_close_matches(key.rpartition("/")[2], by_name, n=1, cutoff=0.6)
+    return f"; did you mean {by_name[close[0]]}?" if close else ""
+
+
 def switch(text: str) -> bool:
     """Read `enabled` or `disabled`."""
     return one_of(names.ENABLED, names.DISABLED)(text) == names.ENABLED
@@ -189,7 +196,7 @@ def unknown_annotation(key: str, known: Iterable[str], *, written: Iterable[str]
         return []
     if key in (names.INJECT, names.ENFORCE):
         return [f"annotation {key} is ignored: it is a label"]
-    return [f"unknown annotation {shown(key)}{nearest(key, known)}"]
+    return [f"unknown annotation {shown(key)}{_nearest_key(key, known)}"]
 
 
 def label_warnings(
@@ -201,7 +208,7 @@ def label_warnings(
         if key in known_annotations:
             warnings.append(f"label {key} is ignored: it is an annotation")
         elif key not in known:
-            warnings.append(f"unknown label {shown(key)}{nearest(key, known)}")
+            warnings.append(f"unknown label {shown(key)}{_nearest_key(key, known)}")
         elif labels[key] not in (names.ENABLED, names.DISABLED):
             warnings.append(
                 f"label {key}: found {shown(labels[key])}, treated as not set; accepted: "
