@@ -56,7 +56,7 @@ packaging: $(STAMP) ## Run the Dockerfile's steps without Docker and try what th
 e2e: $(STAMP) ## Run real Envoys and real gRPC in Pods of their own namespaces
 	@why=$$($(PY) -m webhook.node.sandbox -- true 2>&1) && code=0 || code=$$?; \
 	if [ $$code -eq 0 ]; then \
-	  $(PY) -m webhook.node.sandbox -- $(PY) -m pytest -q -m e2e tests/e2e $(PYTEST); \
+	  timeout --foreground 900 $(PY) -m webhook.node.sandbox -- $(PY) -m pytest -q -m e2e tests/e2e $(PYTEST); \
 	elif [ $$code -eq 2 ] && [ "$${CI:-}" != true ]; then \
 	  echo "make e2e: skipped, nothing was tested here. $$why"; \
 	else \

@@ -119,6 +119,19 @@ async def test_a_wrong_port_is_unavailable_and_names_the_right_ones(shop):
     assert "no such port; b.shop has 80 and 81 and 9090 and 50051" in message
 
 
+async def test_an_rpc_longer_than_the_service_allows_is_ended_and_a_shorter_one_is_not(shop):
+    """The annotation max-timeout, whatever deadline the client has; another Service has none."""
+    slow = {"metadata": {"echo-sleep-ms": "1500"}, "rpcs": 2}
+    ended = await reached(shop, authority="b", **slow)
+    other = await reached(shop, authority="a", **slow)
+    short = await reached(shop, authority="b", rpcs=2, metadata={"echo-sleep-ms": "200"})
+    own = await reached(shop, authority="a", deadline_seconds=0.3, **slow)
+
+    assert [error.partition(":")[0] for error in ended["errors"]] == ["DEADLINE_EXCEEDED"]
+    assert (other["failed"], short["failed"]) == (0, 0)
+    assert [error.partition(":")[0] for error in own["errors"]] == ["DEADLINE_EXCEEDED"]
+
+
 async def test_a_late_service_is_reached_by_its_full_name_at_once_and_by_every_route_after_a_swap(shop):
     """Nothing running notices the swap: no stream is cut, no RPC fails."""
     caller, callers = shop.deployment("shop", "caller"), shop.callers("shop")

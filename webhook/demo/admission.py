@@ -63,7 +63,7 @@ class Webhook:
                 *self._flags,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "EVENKEEL_SHUTDOWN_DELAY_SECONDS": "0"},
+                env=_environment(),
             )
         context = ssl.create_default_context(cafile=str(files.ca))
         self._client = httpx.AsyncClient(verify=context, trust_env=False, timeout=10.0)
@@ -116,6 +116,12 @@ class Webhook:
         text = (await self._client.get(f"{self._health}/metrics")).text
         samples = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
         return sum(float(value) for key, value in samples if key.partition("{")[0] == name)
+
+
+def _environment() -> dict[str, str]:
+    """Give ours without settings that are meant for another webhook."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("EVENKEEL_")}
+    return {**kept, "EVENKEEL_SHUTDOWN_DELAY_SECONDS": "0"}
 
 
 def review(pod: Mapping[str, Any]) -> dict[str, Any]:
