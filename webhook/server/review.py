@@ -6,7 +6,6 @@ Kubernetes may add fields; what is not read here is let pass.
 from __future__ import annotations
 
 import re
-from binascii import b2a_base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,6 +15,7 @@ import orjson
 from webhook.core.errors import MalformedReview, NotAPod
 from webhook.core.model import Outcome, Skip
 from webhook.core.pod import Pod, read_pod
+from webhook.server.patch_text import encode_patch
 
 API_VERSION: Final = "admission.k8s.io/v1"
 _KIND: Final = "AdmissionReview"
@@ -134,9 +134,8 @@ def allowed(uid: str, outcome: Outcome) -> bytes:
     audit = {"result": "injected" if outcome.injected else "skipped", "reason": reason_of(outcome.skip)}
     response: dict[str, Any] = {"uid": uid, "allowed": True, "auditAnnotations": audit}
     if outcome.injected:
-        patch = orjson.dumps(outcome.operations)
         response["patchType"] = "JSONPatch"
-        response["patch"] = b2a_base64(patch, newline=False).decode("ascii")
+        response["patch"] = orjson.Fragment(b'"%b"' % encode_patch(outcome.operations))
         audit["upstreams"] = str(len(outcome.sidecar.upstreams) if outcome.sidecar else 0)
     if warnings := bounded_warnings(outcome.warnings):
         response["warnings"] = warnings
