@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 _FORM: Final = re.compile(r"\+?(\d{1,18}(?:\.\d{0,9})?|\.\d{1,9})([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d{1,2})?", re.ASCII)
@@ -10,6 +11,7 @@ _BINARY: Final = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 _LARGEST: Final = Decimal(2**63 - 1)
 
 
+@lru_cache(maxsize=1024)  # Pods use few; what is no quantity raises and is not kept
 def quantity(text: str) -> Decimal:
     """Read a quantity such as `250m`, `512Mi` or `1e3`.
 
