@@ -111,7 +111,7 @@ def test_a_bad_value_for_the_sidecar_is_refused_at_the_start(key: str, value: st
 
     problems = _problems(None, {name: value})
 
-    assert any(name in problem or key.split(".")[-1] in problem for problem in problems)
+    assert any(name in problem or key.rsplit(".", maxsplit=1)[-1] in problem for problem in problems)
 
 
 @pytest.mark.parametrize("text", ["port: [", "- a", "port", "\t"])

@@ -57,7 +57,12 @@ def load_templates(folder: Path | None) -> Templates:
             problems.append(f"{path}: {_one_line(error)}")
     if problems:
         raise TemplateError(problems)
-    return make_templates(documents)
+    try:
+        return make_templates(documents)
+    except RecursionError as error:
+        raise TemplateError(
+            ["sidecar_templates: an anchor stands inside itself, or parts are nested too deeply"]
+        ) from error
 
 
 def _unknown_files(folder: Path) -> Iterator[str]:

@@ -115,3 +115,11 @@ def test_no_reader_of_yaml_can_take_a_text_for_something_else(text: str) -> None
     """Envoy's reader resolves plain scalars its own way: every value stands in quotes."""
     assert f'"{text}"' in dump({"name": text})
     assert yaml.safe_load(dump({"name": text})) == {"name": text}
+
+
+def test_a_template_that_contains_itself_is_refused(tmp_path: Path) -> None:
+    """YAML can say so; it is told like every other fault, at the start."""
+    (tmp_path / "cluster.yaml").write_text("a: &itself\n  b: *itself\n")
+
+    with pytest.raises(TemplateError, match="an anchor stands inside itself"):
+        load_templates(tmp_path)

@@ -102,6 +102,8 @@ def _put(document: Any, path: tuple[Any, ...], value: Any, *, remove: bool = Fal
     try:
         for key in path[:-1]:
             document = document[key]
+        if isinstance(document, dict) and not isinstance(path[-1], str):
+            return
         if remove:
             del document[path[-1]]
         else:

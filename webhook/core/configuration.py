@@ -18,7 +18,7 @@ from webhook.core.model import Json, SidecarSettings, UpstreamRef
 from webhook.core.templates import Templates
 from webhook.core.view import Target, View, make_view
 
-_MOST_KEPT = 1024
+_MOST_KEPT = 256
 
 
 @dataclass(frozen=True, slots=True)

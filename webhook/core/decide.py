@@ -54,7 +54,7 @@ def decide(pod: Pod, namespace: Namespace | None, settings: SidecarSettings) -> 
         or _already_injected(pod)
         or _port_conflict(pod, settings)
     )
-    return skip or Inject(replaces=any(map(is_our_container, pod.init_containers)))
+    return skip or Inject()
 
 
 def _not_selected(pod: Pod, namespace: Namespace | None) -> Skip | None:

@@ -235,10 +235,7 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class Inject:
-    """Decided to inject."""
-
-    replaces: bool = False
-    """Our container is there without its configuration: it is rendered again in its place."""
+    """Decided to inject; a container of ours that has lost its configuration is rendered again in its place."""
 
 
 @dataclass(frozen=True, slots=True)
