@@ -31,7 +31,8 @@ _LARGE: Final = "2,000 variables"
 _PODS: Final = {"usual pod": usual_pod(), "100 upstreams": usual_pod(MANY), _LARGE: large_pod()}
 _LOAD: Final = {
     "subject": "server", "pod": "pod", "per_second": "req/s", "p50_ms": "p50 ms", "p99_ms": "p99 ms",
-    "max_ms": "max ms", "cpu_s_per_1000": "CPU s/1000", "to_ceiling": "of ceiling", "caller_busy": "caller",
+    "max_ms": "max ms", "cpu_s_per_1000": "CPU s/1000", "to_ceiling": "of ceiling",
+    "to_ceiling_cpu": "by CPU", "caller_busy": "caller",
     "failed": "failed",
 }  # fmt: skip
 _INSIDE: Final = {"pod": "pod", "connections": "connections", "p50_ms": "p50 ms", "p99_ms": "p99 ms",

@@ -36,6 +36,12 @@ class Subject:
     target: Target
     rounds: list[Round] = field(default_factory=list)
 
+    @property
+    def cpu_per_request(self) -> float:
+        """Give the server's CPU seconds for one request, over all rounds."""
+        answered = sum(len(each.counted.latencies) for each in self.rounds)
+        return sum(each.server_cpu for each in self.rounds) / max(1, answered)
+
     def row(self, ceiling: Subject) -> dict[str, Any]:
         """Sum up all rounds; the ratio is of rounds that stood next to each other, so that drift cancels."""
         latencies = [second * 1000 for each in self.rounds for second in each.counted.latencies]
@@ -47,8 +53,9 @@ class Subject:
             "p50_ms": round(quantile(latencies, 0.5), 3),
             "p99_ms": round(quantile(latencies, 0.99), 3),
             "max_ms": round(max(latencies, default=0.0), 3),
-            "cpu_s_per_1000": round(1000 * sum(each.server_cpu for each in self.rounds) / max(1, len(latencies)), 3),
+            "cpu_s_per_1000": round(1000 * self.cpu_per_request, 3),
             "to_ceiling": round(median([a.counted.per_second / b.counted.per_second for a, b in pairs]), 3),
+            "to_ceiling_cpu": round(ceiling.cpu_per_request / max(self.cpu_per_request, 1e-9), 3),
             "caller_busy": round(median([each.counted.caller_cpu / each.counted.seconds for each in self.rounds]), 2),
             "requests": len(latencies),
             "failed": sum(each.counted.failed for each in self.rounds),
