@@ -12,7 +12,7 @@ from webhook.core.configuration import annotation_bytes
 from webhook.core.model import SidecarSettings
 from webhook.core.render import ANNOTATION_LIMIT
 
-MANY = catalog(*[service(f"s{number}") for number in range(200)])
+MANY = catalog(*[service(f"s{number}") for number in range(300)])
 
 
 def sidecar(known: Any = None, settings: SidecarSettings | None = None, **pod: Any) -> Any:
@@ -76,7 +76,7 @@ def test_annotations_never_pass_the_limit(taken: int) -> None:
     total = annotation_bytes({**user, **outcome.sidecar.annotations})
     assert ANNOTATION_LIMIT * 0.95 < total <= ANNOTATION_LIMIT
     [warning] = outcome.warnings
-    left_out = 200 - len(outcome.sidecar.upstreams)
+    left_out = 300 - len(outcome.sidecar.upstreams)
     assert warning.startswith(f"{left_out} Services are left out")
 
 
@@ -108,4 +108,4 @@ def test_a_very_large_namespace_is_not_rendered_to_be_thrown_away() -> None:
     """Three thousand Services cost a few renderings of what fits."""
     huge = catalog(*[service(f"s{number}") for number in range(3000)])
 
-    assert 100 < len(sidecar(huge).upstreams) < 200
+    assert 100 < len(sidecar(huge).upstreams) < 300

@@ -15,6 +15,7 @@ from webhook.core.catalog import Catalog
 from webhook.core.envoy import resources
 from webhook.core.envoy.routes import Routes
 from webhook.core.model import Json, SidecarSettings, UpstreamRef
+from webhook.core.sharing import share
 from webhook.core.templates import Templates
 from webhook.core.view import Target, View, make_view
 
@@ -40,7 +41,7 @@ class Configurations:
         self._templates = templates
         self._dump = dump
         self._routes = Routes(settings, templates.retries)
-        self._bootstrap = dump(resources.bootstrap(templates, settings))
+        self._bootstrap = self._text(resources.bootstrap(templates, settings))
         self._views: dict[tuple[str, tuple[UpstreamRef, ...] | None], _Seen] = {}
         keep = lru_cache(maxsize=_MOST_KEPT)
         self.configuration = keep(self._configuration)
@@ -75,14 +76,17 @@ class Configurations:
         written[names.STATUS] = json.dumps(status, separators=(",", ":"))
         return Configuration(MappingProxyType(written), upstreams, annotation_bytes(written))
 
+    def _text(self, document: Json) -> str:
+        return self._dump(share(document))
+
     def _write_clusters(self, view: View, app_port: int | None) -> str:
-        return self._dump(resources.clusters(self._templates, self._settings, view.upstreams, app_port))
+        return self._text(resources.clusters(self._templates, self._settings, view.upstreams, app_port))
 
     def _write_routes(self, view: View, default: Target) -> str:
-        return self._dump({"resources": [self._routes.configuration(view, default)]})
+        return self._text({"resources": [self._routes.configuration(view, default)]})
 
     def _write_listeners(self, ingress: bool, access_log: bool) -> str:
-        return self._dump(resources.listeners(self._templates, self._settings, ingress=ingress, access_log=access_log))
+        return self._text(resources.listeners(self._templates, self._settings, ingress=ingress, access_log=access_log))
 
 
 @dataclass(frozen=True, slots=True)

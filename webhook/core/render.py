@@ -28,7 +28,7 @@ from webhook.core.view import View, default_target
 
 ANNOTATION_LIMIT: Final = 256 * 1024
 """Of all annotations of an object together (Kubernetes, `TotalAnnotationSizeLimitB`)."""
-_MOST_UPSTREAMS: Final = 1000
+_MOST_UPSTREAMS: Final = 300
 """More than could ever fit; keeps a namespace of 10,000 Services from being rendered to be thrown away."""
 _ENVOY_UID: Final = 101
 _USUAL_GRACE_SECONDS: Final = 30

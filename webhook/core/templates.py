@@ -68,27 +68,15 @@ def make_templates(documents: Mapping[str, Any]) -> Templates:
     """
     problems: list[str] = []
     made: dict[str, Template] = {}
-    seen: dict[str, Any] = {}
     for name, placeholders in PLACEHOLDERS.items():
         try:
-            made[name] = Template(f"{name}.yaml", _shared(documents.get(name), seen), placeholders)
+            made[name] = Template(f"{name}.yaml", documents.get(name), placeholders)
         except TemplateError as error:
             problems += error.problems
     problems += _shape_problems(documents)
     if problems:
         raise TemplateError(problems)
     return Templates(**made)
-
-
-def _shared(node: Any, seen: dict[str, Any]) -> Any:
-    """Make equal parts of all templates one object, so that a configuration holds them once."""
-    if isinstance(node, dict):
-        node = {key: _shared(value, seen) for key, value in node.items()}
-    elif isinstance(node, list):
-        node = [_shared(value, seen) for value in node]
-    else:
-        return node
-    return seen.setdefault(repr(node), node)
 
 
 def _shape_problems(documents: Mapping[str, Any]) -> list[str]:
