@@ -1,10 +1,26 @@
 """What stands for container images on a node that has none."""
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from webhook.node.errors import NodeError
+
+
+_HIDDEN: Final = ("/tmp", "/run", "/mnt", "/media")  # noqa: S108  # containers get empty ones
+
+
+def own_folders() -> dict[str, Path]:
+    """Give what runs this program where it lies in folders that containers do not see, such as a checkout in /tmp.
+
+    Images of this machine are made of it: its Python, and the programs beside this package.
+    """
+    found = sorted({Path(sys.base_prefix), Path(sys.prefix), Path(__file__).resolve().parents[2]})
+    hidden = [path for path in found if any(path.is_relative_to(folder) for folder in _HIDDEN)]
+    outermost = [path for path in hidden if not any(path != other and path.is_relative_to(other) for other in hidden)]
+    return {str(path): path for path in outermost}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import IO, Any, Final
 from webhook.node.environment import command_line, environment, expand
 from webhook.node.errors import ContainerError
 from webhook.node.fields import PodView
-from webhook.node.image import Image
+from webhook.node.image import Image, own_folders
 from webhook.node.process import Command, Process
 from webhook.node.rootfs import Mount, plan
 from webhook.node.store import Store
@@ -82,7 +82,7 @@ class Launch:
 
     def _steps(self) -> list[tuple[str, ...]]:
         return plan(
-            self.image.files,
+            {**own_folders(), **self.image.files},
             list(self._mounts()),
             read_only=bool(self._security("readOnlyRootFilesystem")),
             working_dir=self.working_dir,
