@@ -8,7 +8,6 @@ from typing import Final
 
 from webhook.node.errors import NodeError
 
-
 _HIDDEN: Final = ("/tmp", "/run", "/mnt", "/media")  # noqa: S108  # containers get empty ones
 
 
