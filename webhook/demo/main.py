@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -68,7 +67,7 @@ async def demo(folder: Path, *, as_json: bool, picture: Path | None) -> list[Sce
         screen.step("stopping the Pods, then the webhook")
     if picture is not None:
         write_picture(scenarios, picture)
-        screen.step(f"the spread before and after is drawn in {os.path.relpath(picture)}")
+        screen.drew(picture)
     screen.end(scenarios)
     return scenarios
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, TextIO
 
 from webhook.demo.scenarios import Scenario
@@ -30,6 +32,10 @@ class Screen:
         for address, count in scenario.backends.items():
             self._write(f"          {address:<14} {bar(count, longest):<{_BAR}} {count:>6}")
         self._write(f"          {summary(scenario)}\n")
+
+    def drew(self, picture: Path) -> None:
+        """Say where the picture is."""
+        self.step(f"the spread before and after is drawn in {os.path.relpath(picture)}")
 
     def end(self, scenarios: Sequence[Scenario]) -> None:
         """Sum up."""
