@@ -80,7 +80,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--folder", type=Path, required=True)
     options = parser.parse_args(arguments)
     try:
-        scenarios = asyncio.run(demo(options.folder, as_json=options.json, picture=options.picture))
+        scenarios = asyncio.run(_until_signalled(options))
     except (DemoError, NodeError, TimeoutError, OSError) as error:
         print(f"evenkeel: the demo stopped: {error}", file=sys.stderr)
         return 1
@@ -90,6 +90,14 @@ def main(arguments: Sequence[str]) -> int:
     if options.json:
         print(json.dumps({"scenarios": [scenario.document() for scenario in scenarios]}, indent=2))
     return 0
+
+
+async def _until_signalled(options: argparse.Namespace) -> list[Scenario]:
+    """Run it so that a signal ends it in order, also where the shell that started it has SIGINT ignored."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, lambda: task.cancel() if task else None)
+    return await demo(options.folder, as_json=options.json, picture=options.picture)
 
 
 if __name__ == "__main__":
