@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from webhook.demo.cluster import Cluster, Deployment
 _RPCS: Final = 1000
 _RATE: Final = 50
 _FOLLOWED_SECONDS: Final = 20.0
+_MIN_READY_SECONDS: Final = 1.5
 _DIRECT: Final = "hoge-app-service:50051"
 """What the gateways would dial without a sidecar: the Service's name and the app's own port."""
 
@@ -114,8 +116,10 @@ class Scenarios:
     async def rolling_replacement(self) -> None:
         """Every server is replaced under load."""
         self._step("replacing all 5 hoge-app Pods one at a time under load")
-        app = self._hoge_app()
-        self._show(await self._under_load("rolling-replacement", lambda: self._cluster.replace_one_at_a_time(app)))
+        app, cluster = self._hoge_app(), self._cluster
+        # As `minReadySeconds` of a Deployment: on a fast machine all would be gone before anybody heard of it.
+        rollout = partial(cluster.replace_one_at_a_time, app, min_ready_seconds=_MIN_READY_SECONDS)
+        self._show(await self._under_load("rolling-replacement", rollout))
 
     async def service_after_client(self) -> None:
         """Start the client first; its Service and servers come later."""
