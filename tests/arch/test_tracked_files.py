@@ -10,14 +10,15 @@ ROOT = Path(__file__).parents[2]
 
 # Joined here, so that this file does not name them either.
 REGISTRY_HOSTS = tuple(
-    f"{name}.{domain}".encode()
-    for name, domain in [
-        ("pypi", "org"),
-        ("pythonhosted", "org"),
-        ("npmjs", "org"),
-        ("npmjs", "com"),
-        ("crates", "io"),
-        ("proxy.golang", "org"),
+    (first + rest).encode()
+    for first, rest in [
+        ("py", "pi.org"),
+        ("python", "hosted.org"),
+        ("npm", "js.org"),
+        ("npm", "js.com"),
+        ("crates", ".io"),
+        ("proxy.go", "lang.org"),
+        ("deb.deb", "ian.org"),
     ]
 )
 
