@@ -55,6 +55,7 @@ class Configurations:
         seen = self._views.get(key)
         if seen is not None and seen.catalog is catalog:
             return seen
+        self._views.pop(key, None)  # it is written anew below, so nothing else has to make room for it
         view, missing = make_view(catalog, namespace, references)
         if seen is not None and (seen.view.own, seen.view.exported) == (view.own, view.exported):
             view = seen.view

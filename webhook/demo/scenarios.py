@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
@@ -106,8 +107,7 @@ class Scenarios:
         """5 -> 10 -> 5 under load."""
         app = self._hoge_app()
         self._step("scaling hoge-app from 5 to 10 under load")
-        new = await self._under_load("scale-5-to-10", lambda: self._cluster.scale(app, 10), new_backends=True)
-        self._show(new)
+        self._show(await self._under_load("scale-5-to-10", lambda: self._cluster.scale(app, 10)))
         await self._run_hoge("with-sidecar-10", "4 callers, 10 servers, sidecars")
         self._step("scaling hoge-app from 10 to 5 under load")
         self._show(await self._under_load("scale-10-to-5", lambda: self._cluster.scale(app, 5)))
@@ -164,7 +164,7 @@ class Scenarios:
         tally = await self._hoge_callers().run(rpcs=_RPCS)
         self._steady(name, title, tally, self._hoge_app())
 
-    async def _under_load(self, name: str, change: Callable[[], Any], *, new_backends: bool = False) -> Scenario:
+    async def _under_load(self, name: str, change: Callable[[], Any]) -> Scenario:
         app, callers = self._hoge_app(), self._hoge_callers()
         before = set(app.addresses)
         async with callers.load(name, rate=_RATE) as tally:
@@ -173,8 +173,8 @@ class Scenarios:
         new = set(app.addresses) - before
         seconds = max(tally.first_seen[address] - app.ready_at[address] for address in new) if new else None
         title = f"{name.replace('-', ' ')}, under load"
-        everybody = sorted(before | set(app.addresses) | set(tally.backends))
-        return _scenario(name, title, tally, everybody, seconds=seconds if new_backends or new else None)
+        everybody = before | set(app.addresses) | set(tally.backends)
+        return _scenario(name, title, tally, everybody, seconds=seconds)
 
     async def _followed(self, callers: Callers, name: str, app: Deployment) -> None:
         """Wait until every live server was heard of, and none but them for a while."""
@@ -221,12 +221,8 @@ def _scenario(
     steady: bool = False,
     seconds: float | None = None,
 ) -> Scenario:
-    backends = {address: tally.backends.get(address, 0) for address in sorted(servers, key=_numeric)}
+    backends = {address: tally.backends.get(address, 0) for address in sorted(servers, key=ip_address)}
     return Scenario(name, title, injected, steady, tally.rpcs, tally.failed, backends, dict(tally.errors), seconds)
-
-
-def _numeric(address: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in address.split("."))
 
 
 def _without_label(document: Mapping[str, Any]) -> Mapping[str, Any]:

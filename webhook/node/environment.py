@@ -1,7 +1,7 @@
 """A container's environment and command line, by the rules of the kubelet."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from webhook.node.errors import ContainerError
@@ -83,9 +83,3 @@ def _key_of(kind: str, reference: Mapping[str, Any], pod: PodView, store: Store)
             "CreateContainerConfigError", f"{kind} {name} has no key {reference['key']!r}; it has {keys}"
         )
     return data[reference["key"]]
-
-
-def quote(words: Sequence[str]) -> str:
-    """Show a command line in a message, shortened."""
-    text = " ".join(words)
-    return text if len(text) <= 200 else text[:197] + "..."  # noqa: PLR2004  # enough to know which one it is
