@@ -41,7 +41,7 @@ test: unit packaging e2e ## Run all tests
 
 .PHONY: unit
 unit: $(STAMP) ## Run the tests that need neither a network nor namespaces (under a minute)
-	@$(PY) -m pytest -q -n $(WORKERS) --dist loadfile -m "not e2e and not packaging and not demo" $(PYTEST)
+	@$(PY) -m pytest -q -n $(WORKERS) --dist loadfile -m "not e2e and not packaging and not demo and not cluster" $(PYTEST)
 
 .PHONY: demo-test
 demo-test: $(STAMP) ## Run the demo as a person would and check what it prints, draws and leaves behind

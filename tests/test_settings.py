@@ -45,6 +45,20 @@ def test_a_flag_that_is_not_given_changes_nothing() -> None:
     assert (7, (Path("a"),)) == (settings.port, settings.catalog)
 
 
+def test_what_was_found_in_the_cluster_is_the_weakest(tmp_path: Path) -> None:
+    """The cluster's own domain goes over our guess, and under everything that somebody wrote."""
+    found = {"sidecar.cluster_domain": "corp.example", "sidecar.own_namespace": "sidecars"}
+
+    settings = load_settings(None, {"EVENKEEL_SIDECAR_OWN_NAMESPACE": "mine"}, {}, found)
+
+    assert ("corp.example", "mine") == (settings.sidecar.cluster_domain, settings.sidecar.own_namespace)
+
+
+def test_what_tests_are_told_is_no_setting() -> None:
+    """A shell that names a cluster for the tests runs the command all the same."""
+    assert Settings() == load_settings(None, {"EVENKEEL_E2E_KUBECONFIG": "admin.conf"}, {})
+
+
 def test_nested_keys_of_the_sidecar_are_set_one_by_one(tmp_path: Path) -> None:
     """What is not said keeps its default, at every depth."""
     file = _file(tmp_path, "sidecar:\n  ports: {egress: 9100}\n  resources: {cpu_limit: 3}\n")

@@ -1,6 +1,7 @@
 """What the operator sets, in one frozen value; every problem is told at once, before anything is served.
 
-Sources, each over the one before: the defaults below, a YAML file, the environment, the command line.
+Sources, each over the one before: the defaults below, what was found out where the process runs, a YAML file, the
+environment, the command line.
 A key is the path of a field, such as `port` or `sidecar.ports.egress`. The environment's name for it is the path
 in capitals, its parts joined by `_`, after `EVENKEEL_`: `EVENKEEL_PORT`, `EVENKEEL_SIDECAR_PORTS_EGRESS`.
 Lists are comma separated there.
@@ -27,6 +28,19 @@ from webhook.settings_checks import check_server, check_sidecar
 _Port = Annotated[int, Field(ge=0, le=65535)]
 _Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
 _Wait = Annotated[float, Field(ge=0.02, le=3600, allow_inf_nan=False)]
+_Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileSettings:
+    """How live Pods are kept true."""
+
+    patches_per_second: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] = 20.0
+    """So many Pods are written to at most; the API server has others to serve."""
+    settle_seconds: _Seconds = 0.25
+    """Changes of Services that follow each other this closely are dealt with together."""
+    lease: _Name = "evenkeel-reconciler"
+    """The Lease in our namespace whose holder writes; all other replicas wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +48,29 @@ class Settings:
     """Everything the operator decides."""
 
     tls_cert: Path | None = None
-    """The serving certificate and its chain, PEM. `serve` needs it."""
+    """The serving certificate and its chain, PEM. `serve` needs it where `certificate` is `files`."""
     tls_key: Path | None = None
-    """The certificate's private key, PEM, without a password. `serve` needs it."""
+    """The certificate's private key, PEM, without a password. `serve` needs it where `certificate` is `files`."""
     client_ca: Path | None = None
     """With it, only clients whose certificate one of these CAs (PEM) signed get an answer."""
     catalog: tuple[Path, ...] = ()
-    """Files and folders of manifests that hold the Services."""
+    """Files and folders of manifests that hold the Services, in place of a cluster."""
+    kubeconfig: Path | None = None
+    """How to reach the cluster; without it as a Pod does, else as kubectl does."""
     templates: Path | None = None
     """A folder that replaces the shipped sidecar_templates/."""
+    certificate: Literal["files", "self-managed"] = "files"
+    """Where the serving certificate comes from: `tls_cert` and `tls_key`, or a CA of our own kept in a Secret."""
+    certificate_secret: _Name = "evenkeel-webhook-tls"
+    """The Secret of a self-managed certificate, in our namespace."""
+    certificate_lifetime_hours: Annotated[int, Field(ge=1, le=8760)] = 168
+    """Of a self-managed certificate; it is renewed after two thirds."""
+    ca_lifetime_days: Annotated[int, Field(ge=2, le=3650)] = 365
+    """Of the CA that signs it; it has a successor after two thirds."""
+    service: _Name = "evenkeel-webhook"
+    """The Service by which API servers call `serve`; the certificate is for its name."""
+    webhook_configuration: _Name = "evenkeel"
+    """The MutatingWebhookConfiguration and ValidatingWebhookConfiguration whose caBundle must fit the certificate."""
     host: str = ""
     """The address to listen on; empty is all of them, IPv4 and IPv6."""
     port: _Port = 10250
@@ -65,6 +93,8 @@ class Settings:
     """After a signal the listener stays open this long, so that no endpoint points at a closed port."""
     shutdown_limit_seconds: _Wait = 10.0
     """Requests in flight may take this long after the listener has closed."""
+    reconcile: ReconcileSettings = field(default=ReconcileSettings())
+    """What `reconcile` does."""
     sidecar: SidecarSettings = field(default=SidecarSettings())
     """What every sidecar gets."""
 
@@ -76,14 +106,18 @@ class _Given(NamedTuple):
     place: str
 
 
-def load_settings(file: Path | None, env: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:
+def load_settings(
+    file: Path | None, env: Mapping[str, str], flags: Mapping[str, Any], found: Mapping[str, Any] | None = None
+) -> Settings:
     """Read the settings from their sources, the later over the earlier.
 
     `flags` has the keys of Settings (`tls_cert`, `sidecar.image`); None and an empty tuple mean "not given".
+    `found` has what the process found out about its cluster, which everything that somebody wrote overrules.
     Raises SettingsError with every problem: where it was written, what was found, what would do.
     """
     problems: list[str] = []
-    given = dict(_from_file(file, problems)) if file else {}
+    given = {key: _Given(value, f"{key}, as found in the cluster") for key, value in (found or {}).items()}
+    given |= dict(_from_file(file, problems)) if file else {}
     given |= dict(_from_environment(env, problems))
     given |= dict(_from_flags(flags, problems))
     values: dict[str, Any] = {}
@@ -158,6 +192,8 @@ def _flatten(document: Mapping[Any, Any], prefix: str, place: str, problems: lis
 
 
 _SERVICE_LINK: Final = re.compile(r"EVENKEEL_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_\w+)")
+_OF_TESTS: Final = "EVENKEEL_E2E_"
+"""What the tests are told, such as a cluster to run in, is no setting."""
 _SERVICE_URL: Final = re.compile(r"EVENKEEL_(\w+_)?PORT=\w+://.*")
 
 
@@ -169,7 +205,7 @@ def _is_service_link(name: str, value: str) -> bool:
 def _from_environment(env: Mapping[str, str], problems: list[str]) -> Iterator[tuple[str, _Given]]:
     names = {environment_name(key): key for key in keys()}
     for name, value in sorted(env.items()):
-        if not name.startswith("EVENKEEL_") or _is_service_link(name, value):
+        if not name.startswith("EVENKEEL_") or name.startswith(_OF_TESTS) or _is_service_link(name, value):
             continue
         if name in names:
             yield names[name], _Given(value, f"environment {name}")

@@ -31,6 +31,7 @@ def without_ours(document: Any) -> Any:
     metadata, spec = left.get("metadata") or {}, left["spec"]
     annotations = metadata.get("annotations") or {}
     metadata["annotations"] = {key: text for key, text in annotations.items() if key not in names.WRITTEN}
+    metadata["labels"] = {key: text for key, text in (metadata.get("labels") or {}).items() if key != names.INJECTED}
     spec["initContainers"] = [each for each in spec.get("initContainers") or [] if each["name"] != names.SIDECAR]
     spec["volumes"] = [each for each in spec.get("volumes") or [] if each["name"] != names.VOLUME]
     return {**left, "metadata": {key: value for key, value in metadata.items() if value}, "spec": spec}

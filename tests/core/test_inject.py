@@ -18,8 +18,9 @@ def admit(**pod: Any) -> Outcome:
 
 
 def test_operations_in_a_pod_that_has_nothing() -> None:
-    """Annotations one by one, so that none of the user's is touched; then the container, then the volume."""
+    """Label and annotations one by one, so that none of the user's is touched; then the container and the volume."""
     assert [(operation["op"], operation["path"]) for operation in admit().operations] == [
+        ("add", "/metadata/labels/evenkeel.dev~1injected"),
         ("add", "/metadata/annotations"),
         *(("add", f"/metadata/annotations/evenkeel.dev~1{name}") for name in
           ("bootstrap", "clusters", "routes", "listeners", "status")),

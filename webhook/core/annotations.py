@@ -207,6 +207,8 @@ def label_warnings(
     for key in sorted(ours(labels)):
         if key in known_annotations:
             warnings.append(f"label {key} is ignored: it is an annotation")
+        elif key == names.INJECTED:
+            continue  # ours to write: a copy of a live Pod carries it
         elif key not in known:
             warnings.append(f"unknown label {shown(key)}{_nearest_key(key, known)}")
         elif labels[key] not in (names.ENABLED, names.DISABLED):

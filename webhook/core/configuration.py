@@ -72,7 +72,9 @@ class Configurations:
             names.LISTENERS: self._listeners_text(app_port is not None, access_log),
         }
         upstreams = tuple(upstream.cluster for upstream in view.upstreams)
-        digest = hashlib.sha256("\0".join(written.values()).encode()).hexdigest()[:16]
+        # Of what a live Pod is given anew: its bootstrap stays the one that it was created with.
+        refreshed = "\0".join(written[key] for key in names.REFRESHED if key in written)
+        digest = hashlib.sha256(refreshed.encode()).hexdigest()[:16]
         status = {"version": __version__, "upstreams": upstreams, "digest": digest}
         written[names.STATUS] = json.dumps(status, separators=(",", ":"))
         return Configuration(MappingProxyType(written), upstreams, annotation_bytes(written))

@@ -96,13 +96,17 @@ def _other_mesh(pod: Pod) -> Skip | None:
     return None
 
 
-def _already_injected(pod: Pod) -> Skip | None:
-    complete = (
+def carries_sidecar(pod: Pod) -> bool:
+    """Say whether a Pod has our container, our volume and a configuration."""
+    return (
         any(map(is_our_container, pod.init_containers))
         and any(map(is_our_volume, pod.volumes))
         and all(pod.annotations.get(key) for key in names.CONFIGURATION)
     )
-    if complete:
+
+
+def _already_injected(pod: Pod) -> Skip | None:
+    if carries_sidecar(pod):
         return Skip(SkipReason.ALREADY_INJECTED, f"container {names.SIDECAR!r} and its configuration are there")
     return None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from webhook.core import names
@@ -64,6 +64,19 @@ class Injector:
         ignored = _ignored_resources(pod, reading)
         return Outcome(None, _operations(pod, sidecar), (*reading.warnings, *ignored, *sidecar.warnings), sidecar)
 
+    def refresh(self, pod: Pod, catalog: Catalog) -> Mapping[str, str] | None:
+        """Give the annotations that a live Pod with a sidecar should carry now; None where no configuration fits.
+
+        Without the bootstrap, which Envoy reads only once. Raises PodRejected where the Pod's annotations are wrong.
+        """
+        reading = read_pod_annotations(pod.labels, pod.annotations)
+        if reading.problems:
+            raise PodRejected(reading.problems)
+        sidecar = self._renderer.render(pod, reading.overrides, None, catalog)
+        if isinstance(sidecar, Skip):
+            return None
+        return {key: sidecar.annotations[key] for key in names.REFRESHED}
+
     def _checked(self, pod: Pod, reading: Reading) -> Resources | None:
         resources, clashes = sidecar_resources(pod, reading.overrides, self._settings)
         problems = [*reading.problems, *clashes, *name_clashes(pod)]
@@ -93,6 +106,7 @@ def _ignored_resources(pod: Pod, reading: Reading) -> tuple[str, ...]:
 
 def _operations(pod: Pod, sidecar: Sidecar) -> tuple[Operation, ...]:
     edit = PatchRecorder(pod.document)
+    edit.set("metadata", "labels", names.INJECTED, value=names.INJECTED_VALUE)
     for key, text in sidecar.annotations.items():
         edit.set("metadata", "annotations", key, value=text)
     container = next((at for at, one in enumerate(pod.init_containers) if is_our_container(one)), None)

@@ -10,6 +10,10 @@ INJECT: Final = f"{DOMAIN}/inject"
 ENFORCE: Final = f"{DOMAIN}/enforce"
 """On a Namespace: `enabled` makes a policy deny bare Pods instead of warning about them."""
 
+INJECTED: Final = f"{DOMAIN}/injected"
+"""On every Pod that got a sidecar: ours are found by it, without a look at all others."""
+INJECTED_VALUE: Final = "true"
+
 ENABLED: Final = "enabled"
 DISABLED: Final = "disabled"
 
@@ -54,6 +58,8 @@ STATUS: Final = f"{DOMAIN}/status"
 
 CONFIGURATION: Final = (BOOTSTRAP, CLUSTERS, ROUTES, LISTENERS)
 WRITTEN: Final = (*CONFIGURATION, STATUS)
+REFRESHED: Final = (CLUSTERS, ROUTES, LISTENERS, STATUS)
+"""Those that a live Pod is given anew when Services change; Envoy reads its bootstrap only once."""
 
 FILES: Final = {
     BOOTSTRAP: "bootstrap.yaml",
