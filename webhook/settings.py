@@ -61,7 +61,7 @@ class Settings:
     """A folder that replaces the shipped sidecar_templates/."""
     certificate: Literal["files", "self-managed"] = "files"
     """Where the serving certificate comes from: `tls_cert` and `tls_key`, or a CA of our own kept in a Secret."""
-    certificate_secret: _Name = "evenkeel-webhook-tls"
+    certificate_secret: _Name = "evenkeel-webhook-tls"  # noqa: S105  # a name, no secret
     """The Secret of a self-managed certificate, in our namespace."""
     certificate_lifetime_hours: Annotated[int, Field(ge=1, le=8760)] = 168
     """Of a self-managed certificate; it is renewed after two thirds."""

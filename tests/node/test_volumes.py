@@ -7,7 +7,11 @@ from webhook.node.fields import PodView
 from webhook.node.store import Store
 from webhook.node.volumes import Volumes
 
-STORE = Store({("shop", "settings"): {"colour": "green"}}, {("shop", "login"): {"word": "open"}})
+STORE = Store(
+    {("shop", "settings"): {"colour": "green"}},
+    {("shop", "login"): {"word": "open"}},
+    {("shop", "default"): {"": "for-the-cluster", "evenkeel": "for-us"}},
+)
 
 
 def _create(tmp_path, *volumes, annotations=None):
@@ -50,6 +54,18 @@ def test_each_kind_has_its_files(tmp_path):
     assert [] == list((folder / "e").iterdir())
 
 
+def test_tokens_are_projected_by_audience(tmp_path):
+    """As every Pod of a cluster has one for the API server."""
+    sources = [
+        {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}},
+        {"serviceAccountToken": {"path": "ours", "audience": "evenkeel"}},
+    ]
+    _create(tmp_path, {"name": "p", "projected": {"sources": sources}})
+    folder = tmp_path / "volumes" / "p"
+
+    assert ["for-the-cluster", "for-us"] == [(folder / name).read_text() for name in ("token", "ours")]
+
+
 def test_a_kept_volume_is_mounted_read_only_and_follows(tmp_path):
     """A changed annotation is in the file after a refresh."""
     volumes, pod = _create(tmp_path, DOWNWARD, annotations={"a": "1"})
@@ -81,7 +97,11 @@ def test_a_sub_path_of_an_empty_folder_is_made(tmp_path):
         ),
         ({"name": "v", "secret": {"secretName": "none"}}, "volume 'v': Secret shop/none was not given"),
         ({"name": "v", "configMap": {"name": "settings", "items": [{"key": "k", "path": "p"}]}}, "has no key 'k'"),
-        ({"name": "v", "projected": {"sources": [{"serviceAccountToken": {}}]}}, "has no serviceAccountToken source"),
+        (
+            {"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "t", "audience": "vault"}}]}},
+            "a token of service account shop/default for 'vault' was not given",
+        ),
+        ({"name": "v", "projected": {"sources": [{"clusterTrustBundle": {}}]}}, "has no clusterTrustBundle source"),
     ],
 )
 def test_what_cannot_be_is_named(tmp_path, volume, text):

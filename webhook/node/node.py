@@ -42,7 +42,7 @@ class Node:
         self, *, images: Mapping[str, Image], fallback: Callable[[str], Image | None] | None = None,
         cluster_domain: str = "cluster.local", folder: Path | None = None, dns_ttl: int = 30,
         dns_staleness: float = 0.0, projection_delay: float = 0.0, closing_grace: float = 0.5,
-        config_maps: Contents | None = None, secrets: Contents | None = None,
+        config_maps: Contents | None = None, secrets: Contents | None = None, tokens: Contents | None = None,
     ) -> None:  # fmt: skip
         self.cluster_domain = cluster_domain
         self.services = Services(self._publish)
@@ -50,7 +50,8 @@ class Node:
         self.pods: dict[str, Pod] = {}
         """Those that have not been deleted, by `NAMESPACE/NAME`."""
         self._images = Images(images, fallback)
-        self._store = Store(config_maps or {}, secrets or {})
+        # The caller may fill them while the node runs, so empty ones are kept too.
+        self._store = Store(*({} if given is None else given for given in (config_maps, secrets, tokens)))
         self._given_folder = folder
         self._folder = Path()
         self._projection_delay = projection_delay

@@ -1,4 +1,4 @@
-"""ConfigMaps and Secrets that the caller gave the node."""
+"""ConfigMaps, Secrets and tokens that the caller gave the node."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +14,8 @@ class Store:
 
     config_maps: Contents = field(default_factory=dict)
     secrets: Contents = field(default_factory=dict)
+    tokens: Contents = field(default_factory=dict)
+    """Tokens by their audience, of each service account by (namespace, name); without an audience it is empty."""
 
     def find(self, kind: str, namespace: str, name: str, *, optional: bool) -> Mapping[str, str] | None:
         """Give a ConfigMap's or Secret's data, or None if it is optional; else ContainerError names it."""
@@ -24,3 +26,12 @@ class Store:
             message = f"{kind} {namespace}/{name} was not given to this node; given are: {names}"
             raise ContainerError("CreateContainerConfigError", message)
         return data
+
+    def token(self, namespace: str, account: str, audience: str) -> str:
+        """Give a service account's token; ContainerError names it if there is none."""
+        token = self.tokens.get((namespace, account), {}).get(audience)
+        if token is None:
+            wanted = f"a token of service account {namespace}/{account} for {audience or 'the cluster'!r}"
+            message = f"{wanted} was not given to this node"
+            raise ContainerError("CreateContainerConfigError", message)
+        return token

@@ -120,6 +120,12 @@ def _from_store(kind: str, name_field: str) -> "_Source":
     return files
 
 
+def _token(spec: Mapping[str, Any], pod: PodView, store: Store, mode: int) -> _Files:
+    account = pod.document["spec"].get("serviceAccountName") or "default"
+    token = store.token(pod.namespace, account, spec.get("audience") or "")
+    return {spec["path"]: Content(token.encode(), mode)}
+
+
 def _projected(spec: Mapping[str, Any], pod: PodView, store: Store, mode: int) -> _Files:
     files: _Files = {}
     for source in spec.get("sources") or ():
@@ -135,6 +141,7 @@ _PROJECTED: Final[dict[str, _Source]] = {
     "downwardAPI": _downward,
     "configMap": _from_store("ConfigMap", "name"),
     "secret": _from_store("Secret", "name"),
+    "serviceAccountToken": _token,
 }
 _SOURCES: Final[dict[str, _Source]] = {
     "downwardAPI": _downward,
