@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
+from itertools import chain
+from operator import attrgetter
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from webhook.core import names
 from webhook.core.annotations import label_warnings
@@ -18,6 +21,63 @@ from webhook.core.services import read_service
 from webhook.core.workloads import DEFAULT_NAMESPACE
 
 _EVERYBODY: Final = "*"
+_DIGESTS: Final = 2**256
+_FEW: Final = 32
+"""Up to so many changes of one namespace are put in their places one by one; more are sorted in."""
+
+_Change = tuple[Service | None, Service | None]
+"""What a Service was, and what it is."""
+
+
+class _Index(NamedTuple):
+    """Who sees which Services, each group ordered by name, so that the same Services give the same bytes."""
+
+    own: Mapping[str, tuple[Service, ...]] = MappingProxyType({})
+    exported: Mapping[str, tuple[Service, ...]] = MappingProxyType({})
+    upstreams: int = 0
+
+    def changed(self, changes: Mapping[ServiceRef, _Change]) -> _Index:
+        """Give the index after some changes; it shares the groups that they do not touch."""
+        own: defaultdict[str, dict[ServiceRef, Service | None]] = defaultdict(dict)
+        exported: defaultdict[str, dict[ServiceRef, Service | None]] = defaultdict(dict)
+        upstreams = self.upstreams
+        for ref, (old, new) in changes.items():
+            own[ref.namespace][ref] = new
+            upstreams += (len(new.upstreams) if new else 0) - (len(old.upstreams) if old else 0)
+            for namespace in old.export_to if old else ():
+                exported[namespace][ref] = None
+            for namespace in new.export_to if new else ():
+                exported[namespace][ref] = new
+        return _Index(_regrouped(self.own, own), _regrouped(self.exported, exported), upstreams)
+
+
+def _regrouped(
+    groups: Mapping[str, tuple[Service, ...]], changes: Mapping[str, Mapping[ServiceRef, Service | None]]
+) -> Mapping[str, tuple[Service, ...]]:
+    if not changes:
+        return groups
+    copy = dict(groups)
+    for namespace, each in changes.items():
+        copy[namespace] = _spliced(copy.get(namespace, ()), each)
+        if not copy[namespace]:
+            del copy[namespace]
+    return MappingProxyType(copy)
+
+
+_by_ref: Final = attrgetter("ref")
+
+
+def _spliced(group: tuple[Service, ...], changes: Mapping[ServiceRef, Service | None]) -> tuple[Service, ...]:
+    """Put Services in their places in an ordered group, and take out those that are None."""
+    if len(changes) > _FEW:
+        kept = (service for service in group if service.ref not in changes)
+        return tuple(sorted((*kept, *(new for new in changes.values() if new is not None)), key=_by_ref))
+    found = list(group)
+    for ref, new in changes.items():
+        at = bisect_left(found, ref, key=_by_ref)
+        there = at < len(found) and found[at].ref == ref
+        found[at : at + there] = [] if new is None else [new]
+    return tuple(found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,41 +87,49 @@ class Catalog:
     services: Mapping[ServiceRef, Service] = field(default_factory=dict)
     namespaces: Mapping[str, Namespace] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
-    _own: Mapping[str, tuple[Service, ...]] = field(init=False, repr=False)
-    _exported: Mapping[str, tuple[Service, ...]] = field(init=False, repr=False)
+    _given: tuple[_Index, int] | None = field(default=None, repr=False)
+    """Index and digest where a builder has them already; else they are made of the rest."""
 
-    def __post_init__(self) -> None:
-        """Build the indices; the order is by name, so that the same Services give the same bytes."""
-        own: defaultdict[str, list[Service]] = defaultdict(list)
-        exported: defaultdict[str, list[Service]] = defaultdict(list)
-        for ref in sorted(self.services):
-            service = self.services[ref]
-            own[ref.namespace].append(service)
-            for namespace in service.export_to:
-                exported[namespace].append(service)
-        object.__setattr__(self, "_own", MappingProxyType({key: tuple(value) for key, value in own.items()}))
-        object.__setattr__(self, "_exported", MappingProxyType({key: tuple(value) for key, value in exported.items()}))
+    @cached_property
+    def _index(self) -> _Index:
+        if self._given is not None:
+            return self._given[0]
+        return _Index().changed({ref: (None, service) for ref, service in self.services.items()})
 
     @cached_property
     def version(self) -> str:
         """Give a digest of the content: opaque, compared for equality only; two replicas give the same."""
-        parts = [_ordered(self.services[ref]) for ref in sorted(self.services)]
-        parts += [_ordered(self.namespaces[name]) for name in sorted(self.namespaces)]
-        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+        if self._given is not None:
+            return f"{self._given[1]:064x}"[:16]
+        return f"{sum(map(_digest, chain(self.services.values(), self.namespaces.values()))) % _DIGESTS:064x}"[:16]
+
+    @property
+    def upstream_count(self) -> int:
+        """Give the number of upstreams of all Services."""
+        return self._index.upstreams
 
     def own(self, namespace: str) -> tuple[Service, ...]:
-        """Give the Services of a namespace, by name."""
-        return self._own.get(namespace, ())
+        """Give the Services of a namespace, by name; the same tuple as long as none of them changes."""
+        return self._index.own.get(namespace, ())
 
     def exported(self, namespace: str) -> tuple[Service, ...]:
         """Give other namespaces' Services that this one may see, by namespace and name."""
-        named, everywhere = self._exported.get(namespace, ()), self._exported.get(_EVERYBODY, ())
-        both = {service.ref: service for service in (*everywhere, *named) if service.ref.namespace != namespace}
-        return tuple(both[ref] for ref in sorted(both))
+        named, everywhere = self._index.exported.get(namespace, ()), self._index.exported.get(_EVERYBODY, ())
+        first, end = (bisect_left(everywhere, (namespace, text), key=_by_ref) for text in ("", "\U0010ffff"))
+        others = everywhere if first == end else everywhere[:first] + everywhere[end:]
+        if not named:
+            return others
+        return _spliced(others, {service.ref: service for service in named})
 
     def namespace(self, name: str) -> Namespace:
         """Give what is known of a Namespace, which may be only its name."""
         return self.namespaces.get(name) or Namespace(name)
+
+
+def _digest(value: Service | Namespace) -> int:
+    """Give a digest of a value; their sum is one of all, whatever their order, and follows a change at once."""
+    text = repr((type(value).__name__, _ordered(value)))
+    return int.from_bytes(hashlib.sha256(text.encode(errors="surrogatepass")).digest())
 
 
 def _ordered(value: Service | Namespace) -> list[Any]:
@@ -71,6 +139,104 @@ def _ordered(value: Service | Namespace) -> list[Any]:
         sorted(each) if isinstance(each, frozenset) else sorted(each.items()) if isinstance(each, Mapping) else each
         for each in found
     ]
+
+
+class CatalogBuilder:
+    """Follows Services, Namespaces and EndpointSlices as they come, change and go, and gives a catalog when asked.
+
+    It is the one that build_catalog gives of the objects that there are, but costs what has changed: catalogs share
+    the rest.
+    """
+
+    def __init__(self, document: Callable[[ServiceRef], JsonObject | None]) -> None:
+        """Take how to look up a Service's manifest, or None where there is none: it may be asked for more than once."""
+        self._document = document
+        self._named = NamedPorts()
+        self._unread: dict[ServiceRef, None] = {}
+        self._services: dict[ServiceRef, Service] = {}
+        self._namespaces: dict[str, Namespace] = {}
+        self._problems: dict[ServiceRef | str, tuple[Problem, ...]] = {}
+        self._digest = 0
+        self._changes: dict[ServiceRef, _Change] = {}
+        self._changed_namespaces: set[str] = set()
+        self._told = True
+        """Whether the last catalog has the problems of now."""
+        self._catalog = Catalog(_given=(_Index(), 0))
+
+    def service(self, ref: ServiceRef) -> None:
+        """Hear that a Service has come, changed or gone; it is read later."""
+        self._unread[ref] = None
+
+    def namespace(self, name: str, document: JsonObject | None) -> None:
+        """Put a Namespace in its place; None takes it away."""
+        known, found = self._namespaces.get(name), None if document is None else _namespace(document)
+        self._report(name, () if found is None else tuple(_label_problems(found)))
+        if found != known:
+            self._count(known, found)
+            self._changed_namespaces.add(name)
+            _put(self._namespaces, name, found)
+
+    def slice(self, key: Hashable, document: JsonObject | None) -> None:
+        """Put an EndpointSlice in its place; None takes it away."""
+        self._unread.update(dict.fromkeys(self._named.put_slice(key, document)))
+
+    def read(self, most: int) -> bool:
+        """Read up to so many of the changed Services, and say whether some are left."""
+        while self._unread and most > 0:
+            most -= 1
+            self._read(next(iter(self._unread)))
+        return bool(self._unread)
+
+    def build(self) -> tuple[Catalog, frozenset[ServiceRef], frozenset[str]]:
+        """Give the catalog, and the Services and Namespaces that are others than in the one before.
+
+        Where nothing at all has changed it is the one before.
+        """
+        self.read(len(self._unread))
+        services, namespaces = frozenset(self._changes), frozenset(self._changed_namespaces)
+        if services or namespaces or not self._told:
+            self._catalog = self._next()
+        self._changes, self._told = {}, True
+        self._changed_namespaces.clear()
+        return self._catalog, services, namespaces
+
+    def _next(self) -> Catalog:
+        before = self._catalog
+        return Catalog(
+            MappingProxyType(dict(self._services)) if self._changes else before.services,
+            MappingProxyType(dict(self._namespaces)) if self._changed_namespaces else before.namespaces,
+            before.problems if self._told else tuple(chain.from_iterable(self._problems.values())),
+            (before._index.changed(self._changes), self._digest),  # noqa: SLF001 - this module's own
+        )
+
+    def _read(self, ref: ServiceRef) -> None:
+        del self._unread[ref]
+        document = self._document(ref)
+        found, problems = (None, ()) if document is None else read_service(document, self._named)
+        self._report(ref, problems)
+        known = self._services.get(ref)
+        if found != known:
+            self._count(known, found)
+            first, _ = self._changes.pop(ref, (known, None))
+            if found != first:  # it may have become what it was
+                self._changes[ref] = (first, found)
+            _put(self._services, ref, found)
+
+    def _report(self, where: ServiceRef | str, problems: tuple[Problem, ...]) -> None:
+        if self._problems.get(where, ()) != problems:
+            self._told = False
+            _put(self._problems, where, problems or None)
+
+    def _count(self, old: Service | Namespace | None, new: Service | Namespace | None) -> None:
+        self._digest += (_digest(new) if new else 0) - (_digest(old) if old else 0)
+        self._digest %= _DIGESTS
+
+
+def _put(holder: dict[Any, Any], key: Any, value: Any) -> None:
+    if value is None:
+        holder.pop(key, None)
+    else:
+        holder[key] = value
 
 
 def build_catalog(objects: Iterable[Any], *, default_namespace: str = DEFAULT_NAMESPACE) -> Catalog:

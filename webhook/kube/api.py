@@ -136,7 +136,7 @@ class Api:
             found = (await self._call("list", "GET", path, {"limit": limit, "continue": token, **params})).object
             metadata = found.get("metadata") or {}
             token = str(metadata.get("continue") or "")
-            yield Listing(found.get("items") or [], str(metadata.get("resourceVersion") or ""))
+            yield Listing(_complete(found), str(metadata.get("resourceVersion") or ""))
 
     async def watch(
         self,
@@ -200,6 +200,16 @@ def _object(method: str, path: str, content: bytes) -> Json:
     if not isinstance(found, dict):
         raise Unreachable(method, path, "the answer is no JSON object: is that the API server?")
     return found
+
+
+def _complete(found: Json) -> Items:
+    """Give the objects of a list with their apiVersion and kind, which it says but once."""
+    items: Items = found.get("items") or []
+    kind = str(found.get("kind") or "").removesuffix("List")
+    for item in items:
+        item.setdefault("apiVersion", found.get("apiVersion"))
+        item.setdefault("kind", kind)
+    return items
 
 
 def _event(path: str, line: bytes) -> Event:

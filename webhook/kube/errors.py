@@ -97,6 +97,10 @@ class Unreachable(ClusterError):
     what = "no answer"
 
 
+class Silent(Unreachable):
+    """An answer has begun and nothing more came for too long: the connection may be dead."""
+
+
 _BY_STATUS: Final[Mapping[int, type[ClusterError]]] = {
     400: Invalid,
     401: Forbidden,

@@ -17,7 +17,7 @@ from yarl import URL
 from webhook import __version__
 from webhook.core.errors import SettingsError
 from webhook.kube.config import Access
-from webhook.kube.errors import Unreachable, error_from_answer, shorten
+from webhook.kube.errors import Silent, Unreachable, error_from_answer, shorten
 
 _READ_AGAIN_SECONDS: Final = 10.0
 """Refused credentials are read again at most this often: a login program costs."""
@@ -131,6 +131,8 @@ def translated(method: str, path: str) -> Iterator[None]:
     """Turn what the HTTP client and the files of credentials raise into Unreachable."""
     try:
         yield
+    except aiohttp.SocketTimeoutError as error:
+        raise Silent(method, path, "nothing came for too long, the connection may be dead") from error
     except TimeoutError as error:
         raise Unreachable(method, path, "the API server was silent for too long") from error
     except aiohttp.ClientSSLError as error:

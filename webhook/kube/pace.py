@@ -1,0 +1,56 @@
+"""How long to wait, and by which clock: given from outside, so that tests wait for nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from webhook.kube.api import SILENT_SECONDS
+
+_SHORTEST: Final = 0.2
+_LONGEST: Final = 30.0
+_FORGOTTEN: Final = 120.0
+"""After so long without a failure the next one is the first again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The clock, the dice and the spans of everything that watches."""
+
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    clock: Callable[[], float] = time.monotonic
+    dice: Callable[[], float] = random.random
+    watch_seconds: tuple[int, int] = (300, 600)
+    """A watch is ended by the API server within this span: replicas and their watches spread over its instances."""
+    silent_seconds: float = SILENT_SECONDS
+    publish_seconds: float = 0.1
+    """The shortest span between two catalogs. One change is published at once; a hundred a second cost ten
+    publications, and every Pod that is admitted after one looks at its namespace anew."""
+
+    def watch_timeout(self) -> int:
+        """Choose how long the next watch shall live."""
+        low, high = self.watch_seconds
+        return low + int(self.dice() * (high - low))
+
+
+@dataclass(slots=True)
+class Backoff:
+    """Exponential, with jitter: many replicas that lost one API server do not come back at one moment."""
+
+    pace: Pace
+    _failures: int = field(default=0, init=False)
+    _last: float = field(default=0.0, init=False)
+
+    async def wait(self, at_least: float | None = None) -> None:
+        """Wait after a failure; longer where the API server asks for it."""
+        now = self.pace.clock()
+        if now - self._last > _FORGOTTEN:
+            self._failures = 0
+        self._last = now
+        span = min(_LONGEST, _SHORTEST * 2.0 ** min(self._failures, 20) * (1 + self.pace.dice()))
+        self._failures += 1
+        await self.pace.sleep(max(span, at_least or 0.0))
