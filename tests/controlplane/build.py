@@ -80,7 +80,7 @@ FAMILIES: Final = {
         Family(
             "kubernetes",
             {name: f"k8s.io/kubernetes/cmd/{name}" for name in ("kube-apiserver", "kube-controller-manager")},
-            minutes=15,
+            minutes=8,
             module="k8s.io/kubernetes",
             stamps=_KUBERNETES,
             from_assets=True,

@@ -26,6 +26,8 @@ APPLY: Final = "application/apply-patch+yaml"
 _JSON: Final = "application/json"
 _LIMIT: Final = 60.0
 _POLL: Final = 0.05
+_BUSY: Final = 429
+_TRIES: Final = 5
 _SHOWN: Final = 2000
 _CONNECTIONS: Final = httpx.Limits(max_connections=200, max_keepalive_connections=200)
 # RFC 7234: code, agent, quoted text.
@@ -134,10 +136,19 @@ class Rest:
         content_type: str = _JSON,
         params: Mapping[str, Any] | None = None,
     ) -> tuple[Any, tuple[str, ...]]:
-        """Send a request; RestError if it is refused. Gives the answer and what it warned of."""
+        """Send a request; RestError if it is refused. Gives the answer and what it warned of.
+
+        An API server that is too busy is asked again when it says so, as kubectl does.
+        """
         content = None if document is None else json.dumps(document)
         headers = {} if document is None else {"content-type": content_type}
-        answer = await self._client.request(method, path, content=content, headers=headers, params=_plain(params or {}))
+        for _ in range(_TRIES):
+            answer = await self._client.request(
+                method, path, content=content, headers=headers, params=_plain(params or {})
+            )
+            if answer.status_code != _BUSY or "retry-after" not in answer.headers:
+                break
+            await asyncio.sleep(float(answer.headers["retry-after"]))
         warnings = tuple(_warnings(answer))
         self.warnings = warnings
         if answer.is_error:

@@ -26,7 +26,11 @@ import (
 	"github.com/cert-manager/cert-manager/pkg/controller/certificates/trigger"
 	"github.com/cert-manager/cert-manager/pkg/controller/clusterissuers"
 	"github.com/cert-manager/cert-manager/pkg/controller/issuers"
+	// The kinds of issuers that the controllers find registered.
+	_ "github.com/cert-manager/cert-manager/pkg/issuer/ca"
+	_ "github.com/cert-manager/cert-manager/pkg/issuer/selfsigned"
 	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -51,9 +55,11 @@ var names = []string{
 }
 
 func main() {
-	kubeconfig := flag.String("kubeconfig", "", "who to be, and where the API server is")
-	namespace := flag.String("cluster-resource-namespace", "cert-manager", "where Secrets of ClusterIssuers are")
-	flag.Parse()
+	// A set of its own: libraries put flags of the same names into the common one.
+	flags := flag.NewFlagSet("cert-manager", flag.ExitOnError)
+	kubeconfig := flags.String("kubeconfig", "", "who to be, and where the API server is")
+	namespace := flags.String("cluster-resource-namespace", "cert-manager", "where Secrets of ClusterIssuers are")
+	_ = flags.Parse(os.Args[1:])
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, *kubeconfig, *namespace); err != nil {
@@ -113,6 +119,9 @@ func startInjector(ctx context.Context, group *errgroup.Group, kubeconfig string
 		return err
 	}
 	config.UserAgent = "cert-manager-cainjector/test"
+	if err := scheme.AddToScheme(api.Scheme); err != nil {
+		return err
+	}
 	manager, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:  api.Scheme,
 		Metrics: server.Options{BindAddress: "0"},
