@@ -1,4 +1,4 @@
-"""The admission application: `POST /mutate`, and a sentence for everything else."""
+"""The admission application: `POST /mutate` and `POST /validate`, and a sentence for everything else."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from webhook import __version__
 from webhook.server import review
 from webhook.server.mutate import Mutate
+from webhook.server.validate import Validate
 
-_PATH = "/mutate"
+_MUTATE, _VALIDATE = "/mutate", "/validate"
 _LONGEST = 80
 
 
 class _Application(FastAPI):
-    """A FastAPI application with a direct way to its one busy endpoint.
+    """A FastAPI application with a direct way to its busy endpoint.
 
     The middleware that FastAPI puts around every route costs a third of an admission's time;
     the endpoint answers its own errors and needs none of it.
@@ -28,19 +29,21 @@ class _Application(FastAPI):
         self._mutate = mutate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == _PATH and scope["method"] == "POST":
+        if scope["type"] == "http" and scope["path"] == _MUTATE and scope["method"] == "POST":
             await self._mutate(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
 
-def admission_app(mutate: Mutate) -> FastAPI:
-    """Make the application that the API server calls.
+def admission_app(mutate: Mutate, validate: Validate | None = None) -> FastAPI:
+    """Make the application that the API server calls; without `validate` that path is not served.
 
     Any other path is 404, any other method 405, each with one sentence as JSON.
     """
     app = _Application(mutate)
-    app.router.routes.append(Route(_PATH, mutate, methods=["POST"]))
+    served: dict[str, ASGIApp] = {_MUTATE: mutate} if validate is None else {_MUTATE: mutate, _VALIDATE: validate}
+    app.router.routes += [Route(path, endpoint, methods=["POST"]) for path, endpoint in served.items()]
+    app.state.served = " or ".join(f"POST {path}" for path in served)
     app.add_exception_handler(HTTPException, _refuse)
     return app
 
@@ -53,5 +56,5 @@ async def _refuse(request: Request, error: Exception) -> Response:
     structlog.get_logger().info(
         "refused", method=request.method[:_LONGEST], path=request.url.path[:_LONGEST], status=status
     )
-    body = review.failure(f"found {found!r}, expected POST {_PATH}")
+    body = review.failure(f"found {found!r}, expected {request.app.state.served}")
     return Response(body, status, {**headers, "connection": "close"}, "application/json")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -14,7 +15,7 @@ import structlog
 from webhook.core.errors import CatalogNotReady, EvenkeelError, MalformedReview, NotAPod
 from webhook.core.model import Outcome
 from webhook.core.pod import Pod
-from webhook.observe import Metrics, Reason, Result
+from webhook.observe import Reason, Result
 from webhook.server.body import BodyCut
 from webhook.server.review import AdmissionRequest
 
@@ -23,13 +24,38 @@ _NOBODY_TO_ANSWER: Final = 499
 """What access logs write where the caller went away first."""
 
 
+class Told(StrEnum):
+    """What became of a request to /validate that was understood."""
+
+    WARNED = "warned"
+    QUIET = "quiet"
+
+
+class Heard(StrEnum):
+    """Why, where an object was looked at."""
+
+    LINTED = "linted"
+
+
+class Silence(StrEnum):
+    """Why an object was not looked at: nobody would read what is said."""
+
+    NOT_APPLIED = "not-applied"
+    DELETED = "deleted"
+    CONTROLLED = "controlled"
+
+
+Count = Callable[[Any, StrEnum, float], None]
+"""Counts one request by result and reason, members of the endpoint's enums, with its seconds."""
+
+
 @dataclass(slots=True)
 class Record:
     """What is known of one request so far."""
 
     started: float = field(default_factory=time.perf_counter)
     status: int = 200
-    result: Result = Result.CRASHED
+    result: StrEnum = Result.CRASHED
     reason: StrEnum = Reason.BUG
     facts: dict[str, Any] = field(default_factory=dict)
 
@@ -57,6 +83,16 @@ class Record:
         """Note that the Pod's author has to act."""
         self.result, self.reason = Result.REJECTED, Reason.BAD_VALUE
         self.facts["problems"] = problems
+
+    def about(self, kind: str, name: str) -> None:
+        """Note which object it is about."""
+        self.facts["object"] = f"{kind}/{name}"[:_LONGEST]
+
+    def told(self, warnings: int, silence: Silence | None) -> None:
+        """Note how much there was to say, or why nothing was looked for."""
+        self.result = Told.WARNED if warnings else Told.QUIET
+        self.reason = silence or Heard.LINTED
+        self.facts["warnings"] = warnings
 
     def failed(self, error: Exception) -> None:
         """Note why there is no review to answer with, and with which HTTP status to say so."""
@@ -95,18 +131,19 @@ def _owner(pod: Pod) -> str | None:
 class Recorder:
     """Logs and counts each request once."""
 
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
+    def __init__(self, event: str, count: Count) -> None:
+        self._event = event
+        self._count = count
         self._log = structlog.get_logger().bind()
 
     def finish(self, record: Record) -> None:
         """Write the line and count; a full disk or a closed pipe below the log fails no admission."""
         seconds = time.perf_counter() - record.started
-        self._metrics.admission(record.result, record.reason, seconds)
+        self._count(record.result, record.reason, seconds)
         write = self._log.error if record.result is Result.CRASHED else self._log.info
         with contextlib.suppress(OSError, ValueError):
             write(
-                "admission",
+                self._event,
                 **record.facts,
                 result=record.result.value,
                 reason=record.reason.value,

@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 
 from webhook.core.errors import MalformedReview, NotAPod
-from webhook.core.model import Outcome, Skip
+from webhook.core.model import JsonObject, Outcome, Skip
 from webhook.core.pod import Pod, read_pod
 from webhook.server.patch_text import encode_patch
 
@@ -85,6 +85,37 @@ def read_subject(request: AdmissionRequest) -> Pod:
         raise NotAPod(f"request.object: {error}") from error
 
 
+def read_object(request: AdmissionRequest) -> JsonObject:
+    """Give the workload or Service that a request is about, with its kind and its namespace.
+
+    Raises MalformedReview if it is about something else or is no object.
+    """
+    kind = request.fields.get("kind")
+    found = (kind.get("group") or "", kind.get("version"), kind.get("kind")) if isinstance(kind, dict) else None
+    if found is None or found not in _LINTED:
+        accepted = ", ".join(name for _, _, name in _LINTED)
+        raise MalformedReview(f"request.kind: found {_kind(kind)}, expected one of {accepted}")
+    if not request.namespace:
+        raise MalformedReview("request.namespace: found nothing, expected the object's namespace")
+    document = request.fields.get("object")
+    if request.operation == "DELETE":
+        document = request.fields.get("oldObject")
+    if not isinstance(document, dict):
+        raise MalformedReview(f"request.object: found {_shown(document)}, expected an object")
+    metadata = document.get("metadata")
+    if not isinstance(metadata, dict):
+        raise MalformedReview(f"request.object.metadata: found {_shown(metadata)}, expected an object")
+    group, version, name = found
+    named = {"apiVersion": f"{group}/{version}" if group else version, "kind": name}
+    return {**document, **named, "metadata": {**metadata, "namespace": request.namespace}}
+
+
+def object_name(document: JsonObject) -> str:
+    """Give an object's name for people; before it has one, the prefix it will begin with."""
+    metadata = document["metadata"]
+    return str(metadata.get("name") or f"{metadata.get('generateName') or ''}*")
+
+
 def _operation(request: dict[str, Any]) -> str:
     operation = _text(request, "operation")
     if not operation:
@@ -112,6 +143,14 @@ def _text(request: dict[str, Any], key: str) -> str:
 
 
 _POD: Final = ("", "v1", "Pod")
+_LINTED: Final = (
+    ("apps", "v1", "Deployment"),
+    ("apps", "v1", "StatefulSet"),
+    ("apps", "v1", "DaemonSet"),
+    ("batch", "v1", "Job"),
+    ("batch", "v1", "CronJob"),
+    ("", "v1", "Service"),
+)
 
 
 def _kind(kind: Any) -> str:
@@ -156,6 +195,15 @@ def rejected(uid: str, problems: Sequence[str]) -> bytes:
     status = {"status": "Failure", "code": 422, "reason": "Invalid", "message": message}
     audit = {"result": "rejected", "reason": "bad-value", "problems": str(len(problems))}
     return _review({"uid": uid, "allowed": False, "status": status, "auditAnnotations": audit})
+
+
+def told(uid: str, warnings: Sequence[str]) -> bytes:
+    """Give the answer that allows an object, and says what there is to say of it."""
+    audit = {"result": "warned" if warnings else "quiet", "warnings": str(len(warnings))}
+    response: dict[str, Any] = {"uid": uid, "allowed": True, "auditAnnotations": audit}
+    if warnings:
+        response["warnings"] = bounded_warnings(warnings)
+    return _review(response)
 
 
 def bounded_warnings(warnings: Iterable[str]) -> list[str]:
