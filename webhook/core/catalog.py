@@ -101,7 +101,8 @@ class Catalog:
         """Give a digest of the content: opaque, compared for equality only; two replicas give the same."""
         if self._given is not None:
             return f"{self._given[1]:064x}"[:16]
-        return f"{sum(map(_digest, chain(self.services.values(), self.namespaces.values()))) % _DIGESTS:064x}"[:16]
+        total = sum(map(_digest, self.services.values())) + sum(map(_digest, self.namespaces.values()))
+        return f"{total % _DIGESTS:064x}"[:16]
 
     @property
     def upstream_count(self) -> int:

@@ -88,7 +88,7 @@ class Discovery:
                 label_selector=selector,
                 keep=keep,
                 name=name,
-                pace=pace,
+                pace=self._pace,
                 observer=watching.of(name),
             )
 
@@ -153,7 +153,7 @@ class Discovery:
         while True:
             await self._stirred.wait()
             self._stirred.clear()
-            while self._builder.read(_AT_ONCE):
+            while self._builder.read(_AT_ONCE):  # noqa: ASYNC110 - nothing to wait for, others get their turn
                 await asyncio.sleep(0)
             if self._take(*self._builder.build()):
                 await self._pace.sleep(self._pace.publish_seconds)
