@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import yaml
 from kubernetes.aio.client.configuration import Configuration
@@ -114,6 +114,7 @@ def own_namespace(account: Path = SERVICE_ACCOUNT) -> str | None:
         return None
 
 
-def _line(error: BaseException) -> str:
-    text: Any = error.args[0] if isinstance(error, KeyError) and error.args else error
-    return " ".join(str(text).split())
+def _line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    # What the library trips over says little by itself, such as "argument of type 'NoneType' is not iterable".
+    return f"it is not complete ({text})" if isinstance(error, KeyError | TypeError | AttributeError) else text

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -25,6 +26,14 @@ _OK: Final = range(200, 300)
 _UNAUTHORIZED: Final = 401
 
 
+@dataclass(eq=False, slots=True)
+class _Client:
+    """The library's client with one set of credentials, and how many requests are using it."""
+
+    rest: RESTClientObject
+    users: int = 0
+
+
 class Transport:
     """Sends requests to one API server.
 
@@ -35,7 +44,7 @@ class Transport:
     def __init__(self, access: Access, clock: Callable[[], float] = time.monotonic) -> None:
         self._access = access
         self._clock = clock
-        self._client: RESTClientObject | None = None
+        self._client: _Client | None = None
         self._opened = 0.0
         self._renewing = asyncio.Lock()
 
@@ -43,17 +52,18 @@ class Transport:
         """Read address, CA and credentials; raises SettingsError with what cannot be used."""
         configuration = await self._access.read()
         try:
-            client = RESTClientObject(configuration)
+            client = _Client(RESTClientObject(configuration))
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             raise SettingsError([f"CA or certificate for {configuration.host}: {shorten(str(error))}"]) from error
-        await self.close()
-        self._client, self._opened = client, self._clock()
+        old, self._client, self._opened = self._client, client, self._clock()
+        if old is not None and not old.users:
+            await old.rest.close()
 
     async def close(self) -> None:
         """Close every connection."""
         client, self._client = self._client, None
         if client is not None:
-            await client.close()
+            await client.rest.close()
 
     @asynccontextmanager
     async def answer(
@@ -70,19 +80,20 @@ class Transport:
         Also what goes wrong while the caller reads it becomes a ClusterError.
         """
         with translated(method, path):
-            response = await self._send(method, path, params, limits, body, content_type)
-            try:
+            async with AsyncExitStack() as stack:
+                response = await self._send(stack, method, path, params, limits, body, content_type)
+                stack.callback(response.close)
                 if response.status not in _OK:
                     text = await response.read()
                     raise error_from_answer(method, path, response.status, text, response.headers)
                 yield response
-            finally:
-                response.close()
 
-    async def _send(self, method: str, path: str, params: Mapping[str, Any], *rest: Any) -> aiohttp.ClientResponse:
-        client = self._client
+    async def _send(
+        self, stack: AsyncExitStack, method: str, path: str, params: Mapping[str, Any], *rest: Any
+    ) -> aiohttp.ClientResponse:
+        client = await stack.enter_async_context(self._lent(method, path))
         try:
-            response = await self._request(client, method, path, params, *rest)
+            response = await self._request(client.rest, method, path, params, *rest)
         except aiohttp.ClientConnectorCertificateError:
             if not await self._renewed(client):
                 raise
@@ -90,11 +101,26 @@ class Transport:
             if response.status != _UNAUTHORIZED or not await self._renewed(client):
                 return response
             response.close()
-        return await self._request(self._client, method, path, params, *rest)
+        client = await stack.enter_async_context(self._lent(method, path))
+        return await self._request(client.rest, method, path, params, *rest)
+
+    @asynccontextmanager
+    async def _lent(self, method: str, path: str) -> AsyncIterator[_Client]:
+        """Give the client of now; one that was replaced meanwhile is closed by its last user."""
+        client = self._client
+        if client is None:
+            raise Unreachable(method, path, "the connection to the API server is closed")
+        client.users += 1
+        try:
+            yield client
+        finally:
+            client.users -= 1
+            if client is not self._client and not client.users:
+                await client.rest.close()
 
     async def _request(
         self,
-        client: RESTClientObject | None,
+        client: RESTClientObject,
         method: str,
         path: str,
         params: Mapping[str, Any],
@@ -102,8 +128,6 @@ class Transport:
         body: Any,
         content_type: str,
     ) -> aiohttp.ClientResponse:
-        if client is None:
-            raise Unreachable(method, path, "the connection to the API server is closed")
         configuration = client.configuration
         url = configuration.host.rstrip("/") + path + _query(params)
         headers = {"Accept": "application/json", "User-Agent": f"evenkeel/{__version__}", "Content-Type": content_type}
@@ -115,7 +139,7 @@ class Transport:
         response: aiohttp.ClientResponse = answer.response
         return response
 
-    async def _renewed(self, refused: RESTClientObject | None) -> bool:
+    async def _renewed(self, refused: _Client) -> bool:
         """Read the credentials again, unless somebody just has; say whether there are others than the refused."""
         async with self._renewing:
             if self._client is refused and self._clock() - self._opened >= _READ_AGAIN_SECONDS:
