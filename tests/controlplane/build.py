@@ -1,6 +1,6 @@
 """The programs of a real control plane, built from their published Go modules, once.
 
-`python tests/controlplane/build.py [kubernetes|etcd|helm|certmanager ...]` exits with 0 when they are there,
+`python tests/controlplane/build.py [kubernetes|etcd|helm|certmanager|kustomize ...]` exits with 0 when they are there,
 1 when they cannot be built, 3 where Go is absent.
 """
 
@@ -98,6 +98,13 @@ FAMILIES: Final = {
             minutes=8,
             module="github.com/cert-manager/cert-manager",
             stamps=("github.com/cert-manager/cert-manager/pkg/util.AppVersion={version}",),
+        ),
+        Family(
+            "kustomize",
+            {"kustomize": "sigs.k8s.io/kustomize/kustomize/v5"},
+            minutes=1,
+            module="sigs.k8s.io/kustomize/kustomize/v5",
+            stamps=("sigs.k8s.io/kustomize/api/provenance.version={version}",),
         ),
     )
 }
