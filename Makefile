@@ -66,7 +66,7 @@ e2e: $(STAMP) ## Run real Envoys and real gRPC in Pods of their own namespaces
 # The programs are built once, outside the repository; 3 is the builder's word for "there is no Go".
 .PHONY: test-cluster
 test-cluster: $(STAMP) ## Run the tests against a real etcd, kube-apiserver and controller manager (needs Go; built once)
-	@$(PY) tests/controlplane/build.py && code=0 || code=$$?; \
+	@$(PY) tests/controlplane/build.py etcd kubernetes certmanager helm && code=0 || code=$$?; \
 	why=$$($(PY) -m webhook.node.sandbox -- true 2>&1) && sandbox=0 || sandbox=$$?; \
 	if [ $$code -eq 0 ] && [ $$sandbox -eq 0 ]; then \
 	  timeout --foreground 2400 $(PY) -m webhook.node.sandbox -- $(PY) -m pytest -q -m cluster tests/cluster tests/deploy $(PYTEST); \

@@ -14,7 +14,7 @@ import yaml
 
 from tests import builders
 from tests.server.served import CA, HOST, Caller, Load, Served, request
-from webhook.compose import serve
+from webhook.compose.serve import serve
 from webhook.core.errors import SettingsError
 from webhook.settings import Settings
 
@@ -232,13 +232,29 @@ async def test_every_problem_of_the_start_is_told_at_once(tmp_path: Path) -> Non
     assert all(word in text for word in ("no.crt", "no.key", "broken.yaml", "none"))
 
 
-async def test_serve_without_certificate_and_catalog_says_what_it_needs() -> None:
-    """Both are told; the catalog's sentence says where Services come from."""
+async def test_serve_without_certificate_and_cluster_says_what_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All three are told, and where a cluster was looked for."""
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(SettingsError) as caught:
         await serve(Settings())
 
-    assert ["tls_cert", "tls_key", "catalog"] == [problem.partition(":")[0] for problem in caught.value.problems]
-    assert "--catalog" in caught.value.problems[2]
+    heads = ["no Kubernetes cluster", "tls_cert", "tls_key"]
+    assert heads == [problem.partition(":")[0] for problem in caught.value.problems]
+    assert "KUBECONFIG" in caught.value.problems[0]
+    assert "self-managed" in caught.value.problems[1]
+
+
+async def test_a_certificate_of_our_own_is_not_also_a_file(tmp_path: Path) -> None:
+    """Whoever gives both has one of them wrong; without a cluster there is nowhere to keep it."""
+    settings = Settings(certificate="self-managed", tls_cert=tmp_path / "a", kubeconfig=tmp_path / "none")
+
+    with pytest.raises(SettingsError) as caught:
+        await serve(settings)
+
+    assert ["kubeconfig", "tls_cert"] == [problem.partition(":")[0] for problem in caught.value.problems]
 
 
 async def test_a_port_that_is_taken_ends_with_2(tmp_path: Path) -> None:

@@ -59,6 +59,8 @@ class Settings:
     """How to reach the cluster; without it as a Pod does, else as kubectl does."""
     templates: Path | None = None
     """A folder that replaces the shipped sidecar_templates/."""
+    kubernetes_version: Annotated[str, Field(pattern=r"^(v?\d+\.\d+.*)?$")] = ""
+    """The cluster's version such as 1.34; empty asks the API server."""
     certificate: Literal["files", "self-managed"] = "files"
     """Where the serving certificate comes from: `tls_cert` and `tls_key`, or a CA of our own kept in a Secret."""
     certificate_secret: _Name = "evenkeel-webhook-tls"  # noqa: S105  # a name, no secret

@@ -105,6 +105,7 @@ def test_every_source_module_of_the_core_has_tests() -> None:
         "envoy.routes": "routes",
         "envoy.static": "envoy_resources",
         "model": "services",
+        "lint_service": "lint",
     }
     modules = {
         ".".join(path.relative_to(ROOT / "webhook" / "core").with_suffix("").parts)

@@ -28,7 +28,7 @@ def test_help_names_every_command(shell: Shell) -> None:
     ran = shell.run("--help")
     commands = ran.out.partition("Commands:\n")[2].splitlines()
 
-    assert [line.split()[0] for line in commands if line[2] != " "] == ["inject", "config", "serve", "demo"]
+    assert [line.split()[0] for line in commands if line[2] != " "] == ["inject", "config", "serve", "reconcile", "demo"]
     assert ran.code == 0
 
 
@@ -72,7 +72,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, name: str, **members: Any) -> None:
 def test_serve_hands_its_options_to_the_server(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each once; the rest are the settings' defaults."""
     seen: list[Any] = []
-    fake(monkeypatch, "webhook.compose", run_serve=lambda settings: seen.append(settings) or 0)
+    fake(monkeypatch, "webhook.compose.runner", run=lambda _, settings: seen.append(settings) or 0)
     for name in ("c.pem", "k.pem", "ca.pem", "a.yaml", "b.yaml"):
         shell.write(name, "")
     ran = shell.run(
@@ -89,10 +89,10 @@ def test_serve_hands_its_options_to_the_server(shell: Shell, monkeypatch: pytest
 def test_a_wrong_setting_ends_serve_with_two(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every problem a line, no traceback."""
 
-    def refuse(_: Any) -> int:
+    def refuse(*_: Any) -> int:
         raise SettingsError(["one is wrong", "two is wrong"])
 
-    fake(monkeypatch, "webhook.compose", run_serve=refuse)
+    fake(monkeypatch, "webhook.compose.runner", run=refuse)
 
     assert shell.run("serve") == (2, "", ["evenkeel: one is wrong", "evenkeel: two is wrong"])
 

@@ -26,11 +26,12 @@ from tests.tls.pairs import Folder, trusting
 
 _PROGRAM = """
 import os, sys
-from webhook.compose import run_serve
+from webhook.compose.runner import run
+from webhook.compose.serve import serve
 from webhook.core.errors import SettingsError
 from webhook.settings import load_settings
 try:
-    sys.exit(run_serve(load_settings(None, os.environ, {})))
+    sys.exit(run(serve, load_settings(None, os.environ, {})))
 except SettingsError as error:
     print(*error.problems, sep="\\n", file=sys.stderr)
     sys.exit(2)

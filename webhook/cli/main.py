@@ -160,8 +160,13 @@ def serve(
     settings: SettingsFile = None,
     templates: TemplatesFolder = None,
 ) -> int:
-    """Serve the admission webhook until a signal ends it."""
-    from webhook.compose import run_serve
+    """Serve the admission webhook until a signal ends it.
+
+    Services are discovered in the cluster, or with --catalog read from files.
+    """
+    from webhook.compose.cluster import found_out
+    from webhook.compose.runner import run
+    from webhook.compose.serve import serve as serving
     from webhook.settings import load_settings
 
     flags = {
@@ -173,7 +178,23 @@ def serve(
         "health_port": health_port,
         "templates": templates,
     }
-    return run_serve(load_settings(settings, os.environ, flags))
+    return run(serving, load_settings(settings, os.environ, flags, found_out()))
+
+
+@app.command()
+def reconcile(
+    health_port: Annotated[int | None, typer.Option(help="Health and metrics, HTTP [default: 8080].")] = None,
+    settings: SettingsFile = None,
+    templates: TemplatesFolder = None,
+) -> int:
+    """Keep the configuration of running Pods true while Services come, change and go."""
+    from webhook.compose.cluster import found_out
+    from webhook.compose.reconcile import reconcile as reconciling
+    from webhook.compose.runner import run
+    from webhook.settings import load_settings
+
+    flags = {"health_port": health_port, "templates": templates}
+    return run(reconciling, load_settings(settings, os.environ, flags, found_out()))
 
 
 @app.command()

@@ -1,0 +1,1 @@
+"""Where objects meet: what each long-running command consists of."""
