@@ -38,6 +38,8 @@ class Bundle:
     not_after: datetime
     names: tuple[str, ...]
     """What the certificate is for: its DNS names and addresses."""
+    issuer: str = ""
+    """Who signed it, as people write it."""
 
     def invalid(self, now: datetime) -> str | None:
         """Say why the pair is no good at this time, or None."""
@@ -62,7 +64,8 @@ def parse_bundle(content: Content) -> Bundle:
         problems.append("tls_key: found the key of another certificate, expected that of tls_cert")
     if problems or leaf is None:
         raise SettingsError(problems)
-    return Bundle(content, leaf.not_valid_before_utc, leaf.not_valid_after_utc, _names(leaf))
+    issuer = leaf.issuer.rfc4514_string()
+    return Bundle(content, leaf.not_valid_before_utc, leaf.not_valid_after_utc, _names(leaf), issuer)
 
 
 def _leaf(pem: bytes, problems: list[str]) -> x509.Certificate | None:

@@ -11,6 +11,7 @@ from typing import Final
 
 from webhook.core.errors import SettingsError
 from webhook.tls.bundle import Bundle
+from webhook.tls.metrics import HandshakeMetrics
 
 _PROTOCOLS: Final = ["http/1.1"]
 
@@ -22,10 +23,12 @@ class LiveContext:
     replaced too: loading them into a context that is in use would only ever add some.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, handshakes: HandshakeMetrics | None = None) -> None:
         """Begin with a pair; raises SettingsError if OpenSSL refuses it."""
         self.listener: ssl.SSLContext = make_context(bundle)
         """For the listener; it stays the same object."""
+        if handshakes is not None:
+            self.listener.sslobject_class = _counting(handshakes)
         self.bundle = bundle
         """The pair that new connections get."""
         self._current = self.listener
@@ -62,6 +65,22 @@ def make_context(bundle: Bundle) -> ssl.SSLContext:
     except (ssl.SSLError, ValueError) as error:
         raise SettingsError([f"tls_cert, tls_key: OpenSSL refuses them: {error}"]) from error
     return context
+
+
+def _counting(handshakes: HandshakeMetrics) -> type[ssl.SSLObject]:
+    """Make the class of the listener's connections. Event loops swallow a failed handshake: nobody else hears of it."""
+
+    class Connection(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            try:
+                super().do_handshake()
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                raise
+            except ssl.SSLError as error:
+                handshakes.failed(error)
+                raise
+
+    return Connection
 
 
 @contextmanager

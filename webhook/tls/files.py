@@ -27,7 +27,7 @@ class CertificateFiles:
         reading will. Raises SettingsError that names every file which cannot be read.
         """
         problems: list[str] = []
-        found = {name: _bytes(name, path, problems) for name, path in self._paths()}
+        found = {name: read_file(name, path, problems) for name, path in self._paths()}
         if problems:
             raise SettingsError(problems)
         return Content(found["tls_cert"], found["tls_key"], found.get("client_ca"))
@@ -39,7 +39,8 @@ class CertificateFiles:
             yield "client_ca", self.client_ca
 
 
-def _bytes(name: str, path: Path, problems: list[str]) -> bytes:
+def read_file(name: str, path: Path, problems: list[str]) -> bytes:
+    """Read a file; what is wrong with it joins the problems, under the name of its setting."""
     try:
         with path.open("rb") as file:
             content = file.read(_MOST_BYTES + 1)

@@ -1,4 +1,4 @@
-"""The loop that brings new pairs into use."""
+"""A certificate from files: the loop that brings new pairs into use."""
 
 from __future__ import annotations
 
@@ -6,24 +6,28 @@ import asyncio
 from collections.abc import Callable
 from datetime import datetime
 
-import structlog
-
 from webhook.core.errors import SettingsError
 from webhook.observe import CertificateMetrics
-from webhook.tls.bundle import Bundle, parse_bundle, utc_now
+from webhook.tls.bundle import utc_now
 from webhook.tls.context import LiveContext
 from webhook.tls.files import CertificateFiles
+from webhook.tls.metrics import HandshakeMetrics
+from webhook.tls.serving import Serving
 
 
 class CertificateWatch:
-    """Holds the pair in use and looks for a newer one.
+    """A CertificateSource that holds the pair in use and looks for a newer one.
 
-    A refused pair is told once and looked at again each time: what is half written is whole a moment later,
-    and what is not valid yet will be.
+    A refused pair is told once and looked at again each time.
     """
 
     def __init__(
-        self, files: CertificateFiles, metrics: CertificateMetrics, *, now: Callable[[], datetime] = utc_now
+        self,
+        files: CertificateFiles,
+        metrics: CertificateMetrics,
+        *,
+        now: Callable[[], datetime] = utc_now,
+        handshakes: HandshakeMetrics | None = None,
     ) -> None:
         """Read the first pair.
 
@@ -32,16 +36,20 @@ class CertificateWatch:
         successor comes by itself, and a restart would only delay that.
         """
         self._files = files
-        self._metrics = metrics
-        self._now = now
-        self._log = structlog.get_logger().bind()
-        self._told: str | None = None
-        self.live = LiveContext(parse_bundle(files.read()))
-        self._taken(self.live.bundle)
+        self._serving = Serving(metrics, now, handshakes)
+        self._serving.begin(files.read())
+
+    @property
+    def live(self) -> LiveContext:
+        """Give the TLS of the listener."""
+        return self._serving.live
 
     def missing(self) -> str | None:
         """Say why the pair in use is no good, or None."""
-        return self.live.bundle.invalid(self._now())
+        return self._serving.missing()
+
+    async def start(self) -> None:
+        """Do nothing: the files were read by the constructor."""
 
     async def run(self, seconds: float) -> None:
         """Look again and again, for as long as the process lives."""
@@ -51,34 +59,9 @@ class CertificateWatch:
 
     def look(self) -> None:
         """Take what the files hold if it is new and good; keep the pair in use otherwise."""
-        digest = ""
         try:
             content = self._files.read()
-            if content == self.live.bundle.content:
-                self._told = None
-                return
-            digest = content.digest
-            self._take(parse_bundle(content))
         except SettingsError as error:
-            self._refused(f"{digest} {error}", error.problems)
-
-    def _take(self, bundle: Bundle) -> None:
-        problem = bundle.invalid(self._now())
-        if problem and not self.missing():
-            raise SettingsError([f"tls_cert: {problem}"])
-        self.live.replace(bundle)
-        self._told = None
-        self._taken(bundle)
-
-    def _taken(self, bundle: Bundle) -> None:
-        self._metrics.loaded(bundle.not_before.timestamp(), bundle.not_after.timestamp())
-        problem = bundle.invalid(self._now())
-        write = self._log.warning if problem else self._log.info
-        write("certificate loaded", expires=bundle.not_after.isoformat(), names=bundle.names, problem=problem)
-
-    def _refused(self, what: str, problems: tuple[str, ...]) -> None:
-        if what == self._told:
-            return
-        self._told = what
-        self._metrics.refused()
-        self._log.error("certificate refused, the old one stays in use", problems=problems)
+            self._serving.refused(str(error), error.problems)
+        else:
+            self._serving.offer(content)
