@@ -7,9 +7,17 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from tests.cluster.kit.install import Installed, installed, render
 from tests.cluster.kit.obtain import obtain
 from tests.cluster.kit.world import World
 from webhook.node import sandbox
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def evenkeel(world) -> AsyncIterator[Installed]:
+    """Install Evenkeel with self-managed certificates for a module's tests."""
+    async with installed(world, render(obtain("kustomize")["kustomize"], "self-managed")) as found:
+        yield found
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -21,6 +21,7 @@ from webhook.node.network import GATEWAY
 from webhook.node.node import Node
 
 IMAGE: Final = f"docker.io/evenkeel/evenkeel:{__version__}"
+_NOT_FOUND: Final = 404
 _NOBODY: Final = 65532
 _ORDER: Final = ("Namespace", "CustomResourceDefinition", "ServiceAccount", "ClusterRole", "Role", "PriorityClass")
 """Kinds that others need, so applied before them."""
@@ -80,7 +81,7 @@ class World:
     async def delete(self, documents: Iterable[Json], *, namespace: str = "default") -> None:
         """Delete what manifests name; what is gone already is no matter."""
         for document in documents:
-            with contextlib.suppress(RestError):
+            with gone():
                 await self.rest.delete(await self.rest.path_of(document, namespace))
 
     async def namespace(self, name: str, labels: Mapping[str, str] | None = None, *, run: bool = False) -> None:
@@ -88,6 +89,21 @@ class World:
         if run:
             self.run_pods_of.add(name)
         await self.plane.namespace(name, labels)
+
+    async def ensure(self, name: str, labels: Mapping[str, str] | None = None) -> None:
+        """Create a namespace if it is not there."""
+        if not await self.exists(f"/api/v1/namespaces/{name}"):
+            await self.namespace(name, labels)
+
+    async def exists(self, path: str) -> bool:
+        """Say whether there is an object."""
+        try:
+            await self.rest.get(path)
+        except RestError as error:
+            if error.status != _NOT_FOUND:
+                raise
+            return False
+        return True
 
     async def available(self, namespace: str, deployment: str, *, limit: float = 90) -> None:
         """Wait until a Deployment has all its replicas available, and no others."""
@@ -139,3 +155,13 @@ def _is_available(deployment: Json) -> bool:
     seen = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
     counts = (status.get(field, 0) for field in ("replicas", "updatedReplicas", "availableReplicas"))
     return seen and all(count == wanted for count in counts)
+
+
+@contextlib.contextmanager
+def gone() -> Iterator[None]:
+    """Pass over that something is not there."""
+    try:
+        yield
+    except RestError as error:
+        if error.status != _NOT_FOUND:
+            raise
