@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache, partial
-from pathlib import Path
 
 from tests.check.api import FakeApi
 from tests.check.world import NOW
@@ -17,19 +16,20 @@ from webhook.check.run import Check, Context, run
 from webhook.check.shipped import Shipped, load_shipped
 
 
-def context(api: FakeApi, *, settings: Path | None = None, shipped: Callable[[], Shipped] | None = None) -> Context:
+def context(api: FakeApi, *, shipped: Callable[[], Shipped] | None = None) -> Context:
     """Make what every check is given."""
     place = Place()
     facts = Facts(api, place)
-    installed = Installed(facts, settings)
-    return Context(facts, place, shipped or cache(partial(load_shipped, place)), installed, lambda: NOW)
+    return Context(facts, place, shipped or cache(partial(load_shipped, place)), Installed(facts), lambda: NOW)
 
 
-async def lines(api: FakeApi, checks: Sequence[Check] = AFTER, *, limit: float = 10) -> list[Line]:
+async def lines(
+    api: FakeApi, checks: Sequence[Check] = AFTER, *, limit: float = 10, made: Context | None = None
+) -> list[Line]:
     """Run checks against a cluster."""
-    return await run(checks, context(api), limit=limit, begins=lambda _: None, ends=lambda _: None)
+    return await run(checks, made or context(api), limit=limit, begins=lambda _: None, ends=lambda _: None)
 
 
-async def findings(api: FakeApi, checks: Sequence[Check] = AFTER) -> dict[str, Finding]:
+async def findings(api: FakeApi, checks: Sequence[Check] = AFTER, *, made: Context | None = None) -> dict[str, Finding]:
     """Run checks and give the finding of each, by name."""
-    return {line.name: line.finding for line in await lines(api, checks)}
+    return {line.name: line.finding for line in await lines(api, checks, made=made)}

@@ -22,8 +22,8 @@ from webhook.data import data_folder
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 SYSTEM = names.SYSTEM_NAMESPACE
 DNS_NAME = f"evenkeel-webhook.{SYSTEM}.svc"
-AUTHORITY = trustme.CA(organization_name="the cluster's own")
-STRANGER = trustme.CA(organization_name="somebody else")
+AUTHORITY = trustme.CA(organization_name="example.com", organization_unit_name="the cluster's own")
+STRANGER = trustme.CA(organization_name="example.com", organization_unit_name="somebody else")
 
 
 def issue(ca: trustme.CA = AUTHORITY, *, name: str = DNS_NAME, begins: float = -10, ends: float = 80) -> bytes:

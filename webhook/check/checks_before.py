@@ -58,6 +58,6 @@ BEFORE: Final = (
     KUBELETS,
     ADMISSION,
     Check(_YOU, "permissions", "you may create what the installation needs", _permissions, _UP),
-    Check(_YOU, "cert-manager", "how the certificate is made: cert-manager", _cert_manager, _UP),
+    Check(_YOU, "cert-manager", "what makes the certificate", _cert_manager, _UP),
     Check(_YOU, "other-meshes", "no other mesh injects Pods here", _meshes, _UP),
 )

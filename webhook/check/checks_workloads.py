@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
-from typing import Final
+from typing import Final, TypeVar
 
 from webhook import __version__
 from webhook.check import (
@@ -25,13 +25,15 @@ from webhook.check.place import WEBHOOK
 from webhook.check.run import Check, Context
 from webhook.check.shipped import Permission
 from webhook.core import names
+from webhook.core.model import SidecarSettings
 from webhook.core.workloads import DEFAULT_NAMESPACE
 from webhook.kube import resources
-from webhook.kube.errors import Forbidden, Invalid
+from webhook.kube.errors import ClusterError, Forbidden, Invalid
 
 _MOST_TRIED: Final = 3
 _DNS_NAMESPACE: Final = "kube-system"
 
+_Fact = TypeVar("_Fact")
 _Look = Callable[[Context], Awaitable[Finding]]
 
 
@@ -147,7 +149,8 @@ async def _dns_cache(context: Context) -> Finding:
 async def _dry_run(context: Context) -> Finding:
     """Create a Pod that is never created in the first labelled namespaces, or one that opts in by itself."""
     namespaces = await context.facts.namespaces()
-    labelled = await context.facts.labelled()
+    never = {*SidecarSettings().system_namespaces, context.place.namespace}
+    labelled = [name for name in await context.facts.labelled() if name not in never]
     if not labelled and DEFAULT_NAMESPACE not in namespaces:
         return skipped("no namespace asks for sidecars", judge_namespaces.LABEL_ONE)
     if not labelled and namespaces[DEFAULT_NAMESPACE].labels.get(names.INJECT) == names.DISABLED:
@@ -175,15 +178,21 @@ async def _try(context: Context, namespace: str, *, opts_in: bool) -> Tried:
 
 async def _known(context: Context) -> Known:
     """Gather what explains a bare Pod; what cannot be looked at is left out of the explanation."""
+    served = await _or_none(chain(context))
+    found = await _or_none(slices(context))
+    endpoints = None if found is None else ready_endpoints(found)
     try:
-        served = await chain(context)
-    except Unknown:
-        served = None
+        configuration, unread = await mutating(context), ""
+    except (Unknown, ClusterError) as error:
+        configuration, unread = None, str(error)
+    return Known(context.place, configuration, served, endpoints, context.now(), unread)
+
+
+async def _or_none(looked: Awaitable[_Fact]) -> _Fact | None:
     try:
-        endpoints = ready_endpoints(await slices(context))
-    except Unknown:
-        endpoints = None
-    return Known(context.place, await mutating(context), served, endpoints, context.now())
+        return await looked
+    except (Unknown, ClusterError):
+        return None
 
 
 _NAMESPACES: Final = "namespaces and Services"

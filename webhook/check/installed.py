@@ -22,19 +22,30 @@ from webhook.core.inject import Injector
 from webhook.core.model import JsonObject, SidecarSettings
 from webhook.core.templates import Templates
 from webhook.kube import resources
-from webhook.settings import Settings, load_settings
+from webhook.settings import load_settings
 from webhook.templates import dump, load_templates
 
 _DOMAIN: Final = re.compile(r"\.svc\.([a-z0-9-]+(?:\.[a-z0-9-]+)*)\.[\"'\s]")
 _SIDECAR: Final = "EVENKEEL_SIDECAR_"
 
+Decided = tuple[SidecarSettings, Templates]
+"""All that an operator decides for every sidecar."""
+
+
+def read_given(settings: Path | None, templates: Path | None) -> Decided | None:
+    """Read what files say instead of the cluster, where any are given; raises SettingsError with every problem."""
+    if settings is None and templates is None:
+        return None
+    loaded = load_settings(settings, os.environ, {"templates": templates})
+    return loaded.sidecar, load_templates(loaded.templates)
+
 
 class Installed:
-    """The settings and templates in use in a cluster, or those that a file says instead."""
+    """The settings and templates in use in a cluster, or those that somebody says are."""
 
-    def __init__(self, facts: Facts, settings: Path | None = None, templates: Path | None = None) -> None:
+    def __init__(self, facts: Facts, given: Decided | None = None) -> None:
         self._facts = facts
-        self._given = (settings, templates)
+        self._given = given
         self._once = Once()
 
     async def sidecar(self) -> SidecarSettings:
@@ -49,24 +60,18 @@ class Installed:
 
         return await self._once.get("injector", ask)
 
-    async def _all(self) -> tuple[SidecarSettings, Templates]:
+    async def _all(self) -> Decided:
         return await self._once.get("all", self._read)
 
-    async def _read(self) -> tuple[SidecarSettings, Templates]:
-        file, templates = self._given
-        if file is not None or templates is not None:
-            settings = load_settings(file, os.environ, {"templates": templates})
-            loaded = load_templates(settings.templates)
-        else:
-            settings, loaded = await self._from_cluster()
-        sidecar = settings.sidecar
+    async def _read(self) -> Decided:
+        sidecar, loaded = self._given or await self._from_cluster()
         if sidecar.cluster_domain == SidecarSettings().cluster_domain:
             # The webhook finds it where it runs; what it once wrote says what it found.
             domain = cluster_domain(await self._facts.injected()) or sidecar.cluster_domain
             sidecar = dataclasses.replace(sidecar, cluster_domain=domain)
         return sidecar, loaded
 
-    async def _from_cluster(self) -> tuple[Settings, Templates]:
+    async def _from_cluster(self) -> Decided:
         deployment = await self._facts.own(resources.DEPLOYMENTS, WEBHOOK)
         if deployment is None:
             raise Unknown(f"Deployment {WEBHOOK} does not exist, and its settings with it")
@@ -78,7 +83,7 @@ class Installed:
         return read_settings(started(template, maps, self._facts.place.namespace))
 
 
-def read_settings(program: Started) -> tuple[Settings, Templates]:
+def read_settings(program: Started) -> Decided:
     """Read the settings and templates of a program by how it is started; raises Unknown with the reason."""
     if hidden := [name for name in program.unread if name.startswith(_SIDECAR)]:
         raise Unknown(f"settings of Deployment {WEBHOOK} that cannot be read here: {', '.join(hidden)}")
@@ -87,7 +92,7 @@ def read_settings(program: Started) -> tuple[Settings, Templates]:
         try:
             settings = load_settings(_file(program, Path(folder)), env, {})
             wanted = program.option("--templates") or settings.templates
-            return settings, load_templates(_templates(program, wanted, Path(folder)))
+            return settings.sidecar, load_templates(_templates(program, wanted, Path(folder)))
         except SettingsError as error:
             told = "; ".join(error.problems).replace(folder, "")
             raise Unknown(f"settings of Deployment {WEBHOOK} that this version cannot read: {told}") from error

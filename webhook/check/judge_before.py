@@ -103,6 +103,7 @@ def needed_to_install(namespace: str) -> tuple[Permission, ...]:
         ("", "services"),
         ("", "serviceaccounts"),
         ("policy", "poddisruptionbudgets"),
+        ("coordination.k8s.io", "leases"),
         (_RBAC, "roles"),
         (_RBAC, "rolebindings"),
     )
@@ -123,8 +124,8 @@ def judge_permissions(allowed: Mapping[Permission, bool]) -> Finding:
 def judge_cert_manager(served: frozenset[str] | None) -> Finding:
     """Say which overlay fits; both ways are good."""
     if served is None:
-        return ok("not there: install deploy/overlays/self-managed, which makes its own certificates")
-    return ok("there: install deploy/overlays/cert-manager")
+        return ok("deploy/overlays/self-managed, since there is no cert-manager")
+    return ok("deploy/overlays/cert-manager, since there is one")
 
 
 def judge_meshes(configurations: Iterable[JsonObject]) -> Finding:

@@ -43,6 +43,8 @@ class Known:
     """None: not known, as where Secrets may not be read."""
     endpoints: int | None
     now: datetime
+    unread: str = ""
+    """Why the configuration could not be looked at."""
 
 
 def dry_run_pod(*, opts_in: bool) -> JsonObject:
@@ -92,6 +94,8 @@ def _injected(pod: JsonObject) -> bool:
 
 def diagnose(one: Tried, known: Known) -> tuple[str, str]:
     """Say why a Pod came back bare, and what to do: the first thing on its way that is known to be broken."""
+    if known.unread:
+        return f"why cannot be told ({known.unread})", "run the check with an account that may read it"
     if known.configuration is None:
         return f"there is no MutatingWebhookConfiguration {CONFIGURATION}", "apply deploy/ (again)"
     entry = _selecting(known.configuration, one)

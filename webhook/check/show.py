@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
@@ -31,9 +32,10 @@ class Printer:
 
     def __init__(self, *, encoding: str, coloured: bool) -> None:
         """Take what the output can show."""
-        self._encoding = encoding
+        # All else is written as ASCII, which every other encoding contains.
+        self._encoding = "utf-8" if _is_utf8(encoding) else "ascii"
         self._coloured = coloured
-        self._marks = SIGNS if _shows(encoding, "".join(SIGNS)) else PLAIN
+        self._marks = SIGNS if self._encoding == "utf-8" else PLAIN
         self._category = ""
 
     def line(self, line: Line) -> str:
@@ -43,7 +45,7 @@ class Printer:
     def summary(self, lines: Sequence[Line]) -> str:
         """Give the last words."""
         count = {result: sum(1 for line in lines if line.finding.result is result) for result in Result}
-        told = [f"{count[result]} {word}" for result, word in _WORDS.items() if count[result]]
+        told = [f"{count[result]} {_word(result, count[result])}" for result in Result if count[result]]
         return self._printable(["", f"{len(lines)} checks: {', '.join(told)}"])
 
     def _heading(self, category: str) -> Iterator[str]:
@@ -73,15 +75,15 @@ class Printer:
         return text.encode(self._encoding, "backslashreplace").decode(self._encoding)
 
 
-_WORDS: Final = {Result.OK: "ok", Result.WARNING: "warnings", Result.FAILED: "failed", Result.SKIPPED: "skipped"}
+def _word(result: Result, count: int) -> str:
+    return "warnings" if result is Result.WARNING and count > 1 else result
 
 
-def _shows(encoding: str, text: str) -> bool:
+def _is_utf8(encoding: str) -> bool:
     try:
-        text.encode(encoding)
-    except (UnicodeEncodeError, LookupError):
+        return codecs.lookup(encoding).name == "utf-8"
+    except LookupError:
         return False
-    return True
 
 
 def _cut(texts: Iterable[str]) -> Iterator[str]:

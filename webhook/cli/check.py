@@ -13,7 +13,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from webhook.check.facts import Cluster, Facts
-from webhook.check.installed import Installed
+from webhook.check.installed import Installed, read_given
 from webhook.check.model import Line, Result
 from webhook.check.place import Place
 from webhook.check.registry import AFTER, BEFORE
@@ -40,7 +40,7 @@ class Wish:
 
 
 def run_check(connect: Connect, wish: Wish, *, now: Callable[[], datetime] = utc_now) -> int:
-    """Check a cluster; gives 0, or 1 where something failed."""
+    """Check a cluster; gives 0, or 1 where something failed. Raises SettingsError where it cannot be called at all."""
     screen = _Screen(as_json=wish.as_json)
     lines = asyncio.run(_check(connect, wish, screen, now))
     screen.end(lines)
@@ -49,13 +49,14 @@ def run_check(connect: Connect, wish: Wish, *, now: Callable[[], datetime] = utc
 
 async def _check(connect: Connect, wish: Wish, screen: _Screen, now: Callable[[], datetime]) -> list[Line]:
     place = Place(wish.namespace)
+    given = read_given(wish.settings, wish.templates)
     async with connect() as api:
         facts = Facts(api, place)
         context = Context(
             facts=facts,
             place=place,
             shipped=cache(partial(load_shipped, place)),
-            installed=Installed(facts, wish.settings, wish.templates),
+            installed=Installed(facts, given),
             now=now,
         )
         checks = BEFORE if wish.before else AFTER
@@ -82,20 +83,16 @@ class _Screen:
         """Write a line of the report as soon as it is known."""
         self._clear()
         if not self._as_json:
-            self._write(self._printer.line(line))
+            write_result(self._printer.line(line))
 
     def end(self, lines: Sequence[Line]) -> None:
         """Write the last words, or the whole document."""
         if self._as_json:
             write_result(as_json(lines))
         else:
-            self._write(self._printer.summary(lines))
+            write_result(self._printer.summary(lines))
 
     def _clear(self) -> None:
         if self._moving:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
-
-    def _write(self, text: str) -> None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
