@@ -1,0 +1,144 @@
+"""`evenkeel explain`: whether a workload gets a sidecar, why, with which routes, and what its live pods carry."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from webhook.cli.config import Target
+from webhook.cli.explain_text import as_text
+from webhook.cli.explanation import Engine, Subject, explain
+from webhook.cli.report import Report, write_result
+from webhook.cli.workloads import Workload, read_input, workloads
+from webhook.core import names
+from webhook.core.catalog import Catalog, build_catalog
+from webhook.core.errors import EvenkeelError, ManifestError, NotAPod
+from webhook.core.inject import Injector
+from webhook.core.model import JsonObject, Namespace
+from webhook.core.pod import read_pod
+from webhook.core.workloads import pod_template
+from webhook.kube.live import Live, Reader, read_live
+from webhook.manifests import STDIN, objects, read_documents
+
+
+def load_engine(settings: Path | None, templates: Path | None) -> Engine:
+    """Make what judges, by the operator's settings; raises SettingsError with every problem."""
+    from webhook.settings import load_settings
+    from webhook.templates import dump, load_templates
+
+    loaded = load_settings(settings, os.environ, {"templates": templates})
+    return Engine(Injector(loaded.sidecar, load_templates(loaded.templates), dump), loaded.sidecar)
+
+
+def run_explain(subjects: Sequence[Subject], engine: Engine, *, as_json: bool) -> int:
+    """Print what there is to say; gives 0, or 1 if a workload's pods would be refused."""
+    found = [explain(subject, engine) for subject in subjects]
+    document = {"workloads": found}
+    text = f"{json.dumps(document, indent=2)}\n" if as_json else "\n".join(map(as_text, found))
+    written = write_result(text)
+    return 0 if written and not any(each["answer"] == "refused" for each in found) else 1
+
+
+def from_files(
+    files: Sequence[str], catalog: Sequence[str], namespace: str | None, target: Target | None, report: Report
+) -> list[Subject]:
+    """Find the workloads of manifests, or those of them that are asked for.
+
+    Raises ManifestError where there is none; what is no workload for lack of a Pod's shape is told.
+    """
+    given = read_input(files, catalog, namespace)
+    problems: list[str] = []
+    every = list(workloads(given, problems))
+    chosen = [one for one in every if target is None or (one.kind, one.name) == target]
+    if target is not None and namespace is not None:
+        chosen = [one for one in chosen if one.namespace == namespace]
+    if not chosen:
+        there = f"there is {', '.join(dict.fromkeys(map(str, every)))}" if every else "there is no workload at all"
+        raise ManifestError([*problems, f"found no {target or 'workload'} in the manifests; {there}"])
+    report.problems(problems)
+    again = read_documents([path for path in catalog if path != STDIN])
+    written = [obj for obj, _, _ in objects([*given.documents, *again])]
+    return [_of_file(one, given.catalog, written, given.namespace) for one in chosen]
+
+
+def _of_file(workload: Workload, catalog: Catalog, written: Iterable[JsonObject], default: str) -> Subject:
+    document: Any = workload.document.value
+    for part in workload.place:
+        document = document[part]
+    return Subject(
+        kind=workload.kind,
+        name=workload.name,
+        namespace=_namespace(catalog, workload.namespace),
+        known=workload.namespace in catalog.namespaces,
+        document=document,
+        pod=workload.pod,
+        catalog=catalog,
+        services=_services(written, workload.namespace, default),
+    )
+
+
+def from_cluster(target: Target, namespace: str | None, kubeconfig: Path | None, context: str | None) -> list[Subject]:
+    """Find a workload of a cluster; raises a ClusterError, or EvenkeelError where there is none.
+
+    Without a namespace it is that of the kubeconfig's context. Raises SettingsError where there is no cluster.
+    """
+    from webhook.kube.api import Api
+    from webhook.kube.config import find_access
+    from webhook.kube.context import usual_namespace
+
+    access = find_access(kubeconfig, context)
+
+    async def read() -> list[Subject]:
+        async with Api(access) as api:
+            return await from_reader(api, target, namespace or usual_namespace(access))
+
+    return asyncio.run(read())
+
+
+async def from_reader(reader: Reader, target: Target, namespace: str) -> list[Subject]:
+    """Find a workload through an open connection; raises a ClusterError, or EvenkeelError where there is none."""
+    return [_of_live(await read_live(reader, target.kind, namespace, target.name), target, namespace)]
+
+
+def _of_live(live: Live | None, target: Target, namespace: str) -> Subject:
+    if live is None:
+        raise EvenkeelError(f"found no {target} in namespace {namespace}; --namespace names another one")
+    try:
+        template = pod_template(live.document)
+        pod = read_pod(template.document, namespace) if template else None
+    except NotAPod as error:
+        raise EvenkeelError(f"{target} in namespace {namespace}: {error}") from error
+    if pod is None:
+        raise EvenkeelError(f"{target} in namespace {namespace} has no pods")
+    catalog = build_catalog(live.objects, default_namespace=namespace)
+    return Subject(
+        kind=target.kind,
+        name=target.name,
+        namespace=_namespace(catalog, namespace),
+        known=namespace in catalog.namespaces,
+        document=live.document,
+        pod=pod,
+        catalog=catalog,
+        services=_services(live.objects, namespace, namespace),
+        pods=live.pods,
+        notes=live.notes,
+    )
+
+
+def _namespace(catalog: Catalog, name: str) -> Namespace:
+    """Give a Namespace; one that nobody described counts as labelled, or there would be nothing to explain."""
+    return catalog.namespaces.get(name) or Namespace(name, {names.INJECT: names.ENABLED})
+
+
+def _services(written: Iterable[JsonObject], namespace: str, default: str) -> list[JsonObject]:
+    return [
+        each
+        for each in written
+        if (each.get("apiVersion"), each.get("kind")) == ("v1", "Service")
+        and isinstance(each.get("metadata"), dict)
+        and (each["metadata"].get("namespace") or default) == namespace
+    ]
