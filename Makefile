@@ -12,6 +12,9 @@ STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE := 1
 
+# Etcd, API server and all that the tests and benchmarks on them need; built once, outside the repository.
+CLUSTER_TOOLS = $(PY) tests/controlplane/build.py etcd kubernetes certmanager helm kustomize
+
 .PHONY: help
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,7 +69,7 @@ e2e: $(STAMP) ## Run real Envoys and real gRPC in Pods of their own namespaces
 # The programs are built once, outside the repository; 3 is the builder's word for "there is no Go".
 .PHONY: test-cluster
 test-cluster: $(STAMP) ## Run the tests against a real etcd, kube-apiserver and controller manager (needs Go; built once)
-	@$(PY) tests/controlplane/build.py etcd kubernetes certmanager helm && code=0 || code=$$?; \
+	@$(CLUSTER_TOOLS) && code=0 || code=$$?; \
 	why=$$($(PY) -m webhook.node.sandbox -- true 2>&1) && sandbox=0 || sandbox=$$?; \
 	if [ $$code -eq 0 ] && [ $$sandbox -eq 0 ]; then \
 	  timeout --foreground 2400 $(PY) -m webhook.node.sandbox -- $(PY) -m pytest -q -m cluster tests/cluster tests/deploy $(PYTEST); \
@@ -97,11 +100,17 @@ bench: $(STAMP) ## Measure admissions and the data plane; the numbers go to buil
 	@mkdir -p build/bench
 	$(PY) benchmarks/admission.py --json build/bench/admission.json
 	$(PY) benchmarks/dataplane.py --json build/bench/dataplane.json
+	$(CLUSTER_TOOLS)
+	PYTHONPATH=. $(PY) benchmarks/catalog.py --json build/bench/catalog.json
+	PYTHONPATH=. $(PY) -m webhook.node.sandbox -- $(PY) benchmarks/creation.py --json build/bench/creation.json
 
 .PHONY: bench-smoke
 bench-smoke: $(STAMP) ## Run the benchmarks for a few seconds, to see that they work
 	$(PY) benchmarks/admission.py --smoke
 	$(PY) benchmarks/dataplane.py --smoke
+	$(CLUSTER_TOOLS)
+	PYTHONPATH=. $(PY) benchmarks/catalog.py --smoke
+	PYTHONPATH=. $(PY) -m webhook.node.sandbox -- $(PY) benchmarks/creation.py --smoke
 
 # The sources of packages are the machine's own business, so no address is written down.
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url

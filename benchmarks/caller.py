@@ -109,6 +109,15 @@ class _Connection(asyncio.Protocol):
             self._counted.failed += 1
             self.done.set_exception(exc or ConnectionResetError("the server closed the connection"))
 
+    async def ask(self) -> bool:
+        """Send one request and wait for its answer; say whether that was right."""
+        before = self._counted.failed
+        self.done = asyncio.get_running_loop().create_future()
+        self.start(0.0)
+        async with asyncio.timeout(_PATIENCE):
+            await self.done
+        return self._counted.failed == before
+
     def close(self) -> None:
         """Close the connection."""
         self._transport.close()
@@ -139,6 +148,11 @@ async def call_once(target: Target) -> tuple[bool, bytes]:
         await connection.done
     connection.close()
     return counted.failed == 0, connection.body
+
+
+async def open_connection(target: Target) -> _Connection:
+    """Connect, for requests one by one."""
+    return await _open(target, 0, Counted())
 
 
 async def _open(target: Target, number: int, counted: Counted) -> _Connection:
