@@ -61,6 +61,24 @@ def drive(
     return results
 
 
+async def rest(coroutine: Coroutine[Any, Any, Any]) -> None:
+    """Give what is left of a coroutine that was driven by hand so far."""
+    await _Resumed(coroutine)
+
+
+class _Resumed:
+    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self._coroutine = coroutine
+
+    def __await__(self) -> Generator[Any, None, None]:
+        """Go on where somebody else has stopped driving."""
+        while True:
+            try:
+                yield self._coroutine.send(None)
+            except StopIteration:
+                return
+
+
 class Cluster:
     """The objects, their versions, the time, and what is forbidden or fails."""
 

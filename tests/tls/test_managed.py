@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 from base64 import b64encode
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 import trustme
@@ -17,15 +16,14 @@ from tests.tls.cluster import (
     MUTATING,
     NOW,
     SECRET,
-    TERMS,
     VALIDATING,
     Cluster,
     drive,
     forbidden,
+    rest,
 )
 from tests.tls.pairs import Handshake, trusting
-from webhook.core.errors import SettingsError
-from webhook.kube.errors import Conflict, Forbidden, Unreachable
+from webhook.kube.errors import Forbidden
 from webhook.tls.managed import ManagedCertificate
 from webhook.tls.metrics import ManagedMetrics
 from webhook.tls.plan import SPREAD
@@ -196,27 +194,10 @@ def test_a_stale_replica_does_not_undo_a_publication(cluster: Cluster) -> None:
         halfway.send(None)
     cluster.now = NOW + 41 * DAY
     _look(fast)
-    drive(_rest(halfway))
+    drive(rest(halfway))
 
     assert 2 == len(cluster.state.authorities)
     assert {cluster.state.bundle} == set(cluster.bundles())
-
-
-async def _rest(coroutine: object) -> None:
-    await _Resumed(coroutine)
-
-
-class _Resumed:
-    def __init__(self, coroutine: object) -> None:
-        self._coroutine = coroutine
-
-    def __await__(self):
-        """Go on where somebody else has stopped driving."""
-        while True:
-            try:
-                yield self._coroutine.send(None)
-            except StopIteration:
-                return
 
 
 def test_a_deleted_secret_comes_back_and_no_call_is_lost(cluster: Cluster) -> None:
@@ -232,88 +213,27 @@ def test_a_deleted_secret_comes_back_and_no_call_is_lost(cluster: Cluster) -> No
     assert cluster.accepts(served)
 
 
-def test_start_waits_for_an_api_server_that_does_not_answer(cluster: Cluster) -> None:
-    """And says so once."""
-    cluster.failures["get", SECRET] = Unreachable("get", SECRET, "connection refused")
-    replica = cluster.replica()
-    start = replica.start()
+def test_a_secret_of_cert_manager_is_taken_over_with_a_warning(cluster: Cluster) -> None:
+    """Who changes from one way to the other may have left the Certificate behind."""
+    annotations = {"cert-manager.io/certificate-name": "evenkeel-webhook", "team": "shop"}
+    data = {"tls.crt": "bm8=", "tls.key": "bm8=", "ca.crt": "bm8="}
+    metadata = {"name": "evenkeel-webhook-tls", "annotations": annotations}
+    cluster.put(SECRET, {"type": "kubernetes.io/tls", "metadata": metadata, "data": data})
     with capture_logs() as lines:
-        for _ in range(30):
-            start.send(None)
-        cluster.failures.clear()
-        drive(_rest(start))
+        drive(cluster.replica().start())
 
-    assert 1 == sum(line["event"] == "no certificate yet, trying again" for line in lines)
-    assert replica.missing() is None
-
-
-def test_start_ends_with_a_sentence_where_rbac_is_too_small(cluster: Cluster) -> None:
-    """A crash loop with a reason."""
-    cluster.failures["create", SECRET] = forbidden("create", SECRET)
-    (error,) = drive(cluster.replica().start())
-
-    assert "forbidden: the account may not" in str(error)
+    warned = [line["certificate"] for line in lines if line["event"] == "cert-manager wrote our Secret"]
+    assert ["evenkeel-webhook"] == warned
+    assert {"team": "shop"} == cluster.objects[SECRET]["metadata"]["annotations"]
+    assert {cluster.state.bundle} == set(cluster.bundles())
 
 
-def test_whoever_keeps_being_faster_ends_a_look(cluster: Cluster) -> None:
-    """No endless loop; the next look tries again, and every lost race is counted."""
-    registry = CollectorRegistry()
-    replica = cluster.replica(metrics=ManagedMetrics(registry))
-    cluster.failures["create", SECRET] = Conflict("create", SECRET, "again")
-    (error,) = drive(replica.look())
+def test_an_empty_secret_that_came_with_the_installation_is_filled(cluster: Cluster) -> None:
+    """Its type and labels stay as they are."""
+    cluster.put(SECRET, {"type": "Opaque", "metadata": {"name": "evenkeel-webhook-tls", "labels": {"a": "b"}}})
+    drive(cluster.replica().start())
+    secret = cluster.objects[SECRET]
 
-    assert isinstance(error, Conflict)
-    assert 5.0 == registry.get_sample_value("evenkeel_managed_certificate_conflicts_total")
-    assert 1.0 == registry.get_sample_value("evenkeel_managed_certificate_failures_total")
-
-
-def test_a_failing_look_is_told_once_and_ends_nothing(cluster: Cluster) -> None:
-    """The certificate in use has days left."""
-    replica = cluster.replica()
-    drive(replica.start())
-    cluster.failures["get", SECRET] = Unreachable("get", SECRET, "connection refused")
-    run = replica.run()
-    with capture_logs() as lines:
-        for _ in range(20):
-            run.send(None)
-    run.close()
-
-    assert ["certificates could not be looked after"] == [line["event"] for line in lines]
-    assert replica.missing() is None
-
-
-def test_the_metrics_name_the_reason_of_a_change(cluster: Cluster) -> None:
-    """Renewals by reason."""
-    registry = CollectorRegistry()
-    replica = cluster.replica(metrics=ManagedMetrics(registry))
-    drive(replica.start())
-    cluster.now += 5 * DAY
-    _look(replica)
-
-    counted = {
-        sample.labels["reason"]: sample.value
-        for metric in registry.collect()
-        for sample in metric.samples
-        if sample.name == "evenkeel_managed_certificate_changes_total" and sample.value
-    }
-    assert {"created": 1.0, "leaf-old": 1.0} == counted
-
-
-def test_cas_of_callers_are_read_from_their_file(cluster: Cluster, tmp_path: Path) -> None:
-    """They are exchanged like a certificate's, and one that vanishes leaves those in use."""
-    file = tmp_path / "ca.crt"
-    with pytest.raises(SettingsError):
-        drive(cluster.replica(TERMS, client_ca=file).start())
-    file.write_bytes(trustme.CA().cert_pem.bytes())
-    replica = cluster.replica(TERMS, client_ca=file)
-    drive(replica.start())
-    first = replica.live.bundle.content.client_ca
-    file.write_bytes(trustme.CA().cert_pem.bytes())
-    _look(replica)
-    second = replica.live.bundle.content.client_ca
-    file.unlink()
-    _look(replica)
-
-    assert first
-    assert first != second
-    assert second == replica.live.bundle.content.client_ca
+    assert ("Opaque", {"a": "b"}) == (secret["type"], secret["metadata"]["labels"])
+    assert ("create", SECRET) not in cluster.calls
+    assert {cluster.state.bundle} == set(cluster.bundles())

@@ -86,8 +86,8 @@ def test_a_wrong_bundle_is_named_with_configuration_issuer_and_reason(watched: W
     sentence = str(watched.look())
 
     assert sentence.startswith(
-        "MutatingWebhookConfiguration evenkeel, webhook inject.evenkeel.dev: "
-        "the published caBundle does not verify the serving certificate (issuer "
+        "the caBundle published in MutatingWebhookConfiguration evenkeel (webhook inject.evenkeel.dev) "
+        "does not verify the serving certificate (issuer "
     )
     assert "unable to get local issuer certificate; webhook calls would fail" in sentence
     assert watched.gauge == 0
@@ -98,9 +98,10 @@ def test_an_empty_bundle_is_not_ready_yet(watched: Watched) -> None:
     watched.cluster.install(bundle=_text(CA))
     watched.cluster.install(VALIDATING)
 
-    assert "ValidatingWebhookConfiguration evenkeel, webhook inject.evenkeel.dev: no caBundle is published yet" in str(
-        watched.look()
-    )
+    assert (
+        "the caBundle published in ValidatingWebhookConfiguration evenkeel (webhook inject.evenkeel.dev) is empty; "
+        "webhook calls would fail"
+    ) == watched.look()
 
 
 def test_an_unreadable_bundle_is_not_ready(watched: Watched) -> None:

@@ -48,6 +48,7 @@ from webhook.tls.state import State, decode, encode, read_state, write_state
 LOOK_SECONDS: Final = 15.0
 _TRIES: Final = 5
 _LONGEST_WAIT: Final = 30.0
+_CERT_MANAGER: Final = "cert-manager.io/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,19 @@ class ManagedCertificate:
             await self._door.create(SECRETS.path(self._namespace), {"apiVersion": "v1", "kind": "Secret", **fresh})
         else:
             # With the version that was read: if it is another by now, somebody else has decided.
-            await self._door.replace(SECRETS.path(self._namespace, self._managed.secret), {**found, "data": data})
+            taken = {**found, "metadata": self._without_stranger(found["metadata"]), "data": data}
+            await self._door.replace(SECRETS.path(self._namespace, self._managed.secret), taken)
+
+    def _without_stranger(self, metadata: dict[str, Any]) -> dict[str, Any]:
+        """Take cert-manager's marks off a Secret, so that they are there again only if it goes on writing."""
+        annotations = metadata.get("annotations") or {}
+        theirs = {key for key in annotations if key.startswith(_CERT_MANAGER)}
+        if not theirs:
+            return metadata
+        name = annotations.get(f"{_CERT_MANAGER}certificate-name", "")
+        remedy = "delete that Certificate, or both of us write by turns"
+        self._log.warning("cert-manager wrote our Secret", certificate=name, remedy=remedy)
+        return {**metadata, "annotations": {key: annotations[key] for key in annotations.keys() - theirs}}
 
     async def _publish(
         self, configurations: tuple[Configuration, ...], bundle: bytes

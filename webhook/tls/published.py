@@ -103,20 +103,22 @@ class Published:
         bundle = self._serving()
         refusals = {entry.bundle: self._refusal(bundle, entry.bundle) for _, entry in entries}
         return [
-            f"{configuration}, webhook {entry.name}: {refusals[entry.bundle]}; webhook calls would fail"
+            f"{_where(configuration, entry)} {refusals[entry.bundle]}; webhook calls would fail"
             for configuration, entry in entries
             if refusals[entry.bundle]
         ]
 
     def _refusal(self, bundle: Bundle, ca_bundle: bytes) -> str | None:
         if not ca_bundle:
-            return "no caBundle is published yet"
+            return "is empty"
         reason = refusal(bundle, ca_bundle, self._registration.host)
-        if reason is None:
-            return None
-        return f"the published caBundle does not verify the serving certificate (issuer {bundle.issuer}): {reason}"
+        return f"does not verify the serving certificate (issuer {bundle.issuer}): {reason}" if reason else None
 
     def _tell(self, what: str, why: str) -> None:
         if why != self._told:
             self._told = why
             self._log.warning(what, reason=why)
+
+
+def _where(configuration: Configuration, entry: Entry) -> str:
+    return f"the caBundle published in {configuration} (webhook {entry.name})"
