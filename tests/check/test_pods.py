@@ -148,12 +148,12 @@ def with_upstreams(count: int) -> Json:
 @pytest.mark.parametrize(
     ("pods", "upstreams", "says"),
     [
-        (0, 0, "about 0.0 queries a second from 0 sidecars with 0 upstreams"),
-        (10, 1, "about 2.0 queries a second from 10 sidecars with 10 upstreams"),
-        (100, 50, "about 1,000 queries a second from 100 sidecars with 5000 upstreams"),
+        (0, 0, "about 0.0 queries a second (sidecars: 0, upstreams: 0)"),
+        (10, 1, "about 2.0 queries a second (sidecars: 10, upstreams: 10)"),
+        (100, 50, "about 1,000 queries a second (sidecars: 100, upstreams: 5000)"),
         # Above ten queries a second and Pod the refresh lengthens: 100 names every 10 s.
-        (100, 100, "about 1,000 queries a second from 100 sidecars with 10000 upstreams"),
-        (300, 50, "about 3,000 queries a second from 300 sidecars with 15000 upstreams; two replicas of CoreDNS"),
+        (100, 100, "about 1,000 queries a second (sidecars: 100, upstreams: 10000)"),
+        (300, 50, "about 3,000 queries a second (sidecars: 300, upstreams: 15000); two replicas of CoreDNS"),
     ],
 )
 def test_dns_queries_are_estimated(pods: int, upstreams: int, says: str) -> None:
@@ -169,7 +169,7 @@ def test_a_summary_that_somebody_garbled_counts_as_none(status: str) -> None:
     """The estimate goes on."""
     pod = builders.pod(annotations={names.STATUS: status})
 
-    assert judge_dns([pod], SETTINGS).found == ("about 0.0 queries a second from 1 sidecars with 0 upstreams",)
+    assert judge_dns([pod], SETTINGS).found == ("about 0.0 queries a second (sidecars: 1, upstreams: 0)",)
 
 
 @pytest.mark.parametrize(
@@ -194,4 +194,4 @@ def test_a_document_that_is_no_pod_is_passed_over() -> None:
     """The API server checks shapes; a strange one stops nothing."""
     strange: dict[str, Any] = {"metadata": {"name": "x", "namespace": "shop"}, "spec": {}}
 
-    assert judge_bare([strange], Catalog(), SETTINGS).found == ("0 Pods looked at",)
+    assert judge_bare([strange], Catalog(), SETTINGS).found == ("0 looked at",)

@@ -34,7 +34,7 @@ def judge_dns(pods: Iterable[JsonObject], settings: SidecarSettings) -> Finding:
     counts = [_upstreams(pod) for _, pod in living(pods)]
     rate = sum(count / int(dns_refresh(settings, count).removesuffix("s")) for count in counts if count)
     asked = f"{rate:,.1f}" if rate < _SMALL else f"{rate:,.0f}"
-    said = f"about {asked} queries a second from {len(counts)} sidecars with {sum(counts)} upstreams"
+    said = f"about {asked} queries a second (sidecars: {len(counts)}, upstreams: {sum(counts)})"
     if rate <= BOUND:
         return ok(said)
     return warning(

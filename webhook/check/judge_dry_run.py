@@ -82,7 +82,9 @@ def _judge(one: Tried, known: Known) -> Finding:
     if one.pod is not None and _injected(one.pod):
         return together([warning(f"namespace {one.namespace}: {text}") for text in one.warnings], ok())
     cause, remedy = diagnose(one, known)
-    said = (one.refused, *one.warnings) if one.refused else one.warnings
+    # What our own policy warns of, this line says already.
+    said = [text for text in one.warnings if BARE_PODS_POLICY not in text]
+    said += [one.refused] if one.refused else []
     return failed(f"namespace {one.namespace}: the Pod came back without a sidecar: {cause}", *said, remedy=remedy)
 
 

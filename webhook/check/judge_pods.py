@@ -41,7 +41,7 @@ def judge_bare(pods: Iterable[JsonObject], catalog: Catalog, settings: SidecarSe
         if isinstance(decide(pod, catalog.namespace(pod.namespace), settings), Inject):
             lost = any(map(is_our_container, pod.init_containers))
             told.append((one, "lost the sidecar's configuration" if lost else "without a sidecar"))
-    return together(by_owner(told, failed), ok(f"{count} Pods looked at"))
+    return together(by_owner(told, failed), ok(f"{count} looked at"))
 
 
 def judge_up_to_date(pods: Iterable[JsonObject], catalog: Catalog, injector: Injector) -> Finding:
@@ -57,7 +57,7 @@ def judge_up_to_date(pods: Iterable[JsonObject], catalog: Catalog, injector: Inj
             told.append((one, "leave no room for a configuration among their annotations"))
         elif any(wanted[key] != pod.annotations.get(key) for key in _LIVE):
             told.append((one, "with a configuration that is out of date"))
-    return together(by_owner(told, warning, _wait_or_restart), ok(f"{count} Pods"))
+    return together(by_owner(told, warning, _wait_or_restart), ok(f"{count} looked at"))
 
 
 def _wait_or_restart(owner: Owner) -> str:
