@@ -161,14 +161,14 @@ def test_pods_that_would_be_refused_end_with_code_1(it: Explains) -> None:
 
 
 def test_an_injected_manifest_shows_what_it_carries(it: Explains) -> None:
-    """Not what was added since."""
+    """And what was added since."""
     injected_text = it.shell.run("inject", "-f", "-", stdin=f"{NAMESPACE}---\n{SERVICE}---\n{POD}").out
 
     ran = it.text(injected_text, yaml.safe_dump(service("users")))
 
-    assert ran.out.startswith("Pod shop/web: has its sidecar: container 'evenkeel-proxy' and its configuration are")
-    assert "orders.shop:50051" in ran.out
-    assert "users.shop  it was not known when the configuration was written" in ran.out
+    assert ran.out.startswith("Pod shop/web: has its sidecar, out of date; it lacks users.shop:50051\n")
+    assert "calls to 127.0.0.1:9001, once it is up to date" in ran.out.splitlines()
+    assert "Pod shop/web: has its sidecar, up to date" == it.first(injected_text)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -219,7 +219,7 @@ def test_the_keys_of_the_json_are_stable(it: Explains) -> None:
     ran = it.text(NAMESPACE, SERVICE, POD, as_json=True)
 
     [found] = json.loads(ran.out)["workloads"]
-    keys = "kind namespace name answer code why problems routes leftOut ingress warnings pods notes"
+    keys = "kind namespace name answer code why problems routes leftOut ingress warnings carries pods notes"
     assert keys == " ".join(found)
     assert ["listener", "authorities", "paths", "localhost"] == [*found["routes"]]
     assert {"service", "names", "ports", "lbPolicy", "retry", "maxTimeout", "exported"} == set(
@@ -307,6 +307,10 @@ class FakeReader:
         found = [each for each in self.objects if _in(each, path) and _chosen(each, selector)]
         return type("Listing", (), {"items": found})
 
+    def selectors(self) -> list[str]:
+        """Give by which labels pods were asked for."""
+        return [selector for path, selector in self.asked if path.endswith("/pods")]
+
     def _ask(self, path: str, selector: str = "") -> None:
         self.asked.append((path, selector))
         if path in self._forbidden:
@@ -346,8 +350,8 @@ def live_pod(name: str, document: Any, *around: Any, status: Any = None, inject:
 
 async def explained(reader: FakeReader, kind: str = "Deployment", name: str = "front") -> dict[str, Any]:
     """Explain a workload of a cluster."""
-    [found] = await from_reader(reader, Target(kind, name), "shop")
-    return explain(found, ENGINE)
+    [found], engine = await from_reader(reader, Target(kind, name), "shop")
+    return explain(found, engine)
 
 
 FRONT = builders.deployment("front")
@@ -387,15 +391,15 @@ async def test_live_pods_are_compared_with_what_they_should_carry() -> None:
 async def test_the_text_counts_and_lists_live_pods(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     """The first line has the numbers."""
     pods = [live_pod("a", builders.pod(), ORDERS), live_pod("b", builders.pod(), inject=False)]
-    subjects = await from_reader(FakeReader(FRONT, LABELLED, USERS, *pods), Target("Deployment", "front"), "shop")
+    reader = FakeReader(FRONT, LABELLED, USERS, *pods)
 
-    code = run_explain(subjects, ENGINE, as_json=False)
+    code = run_explain(*await from_reader(reader, Target("Deployment", "front"), "shop"), as_json=False)
     lines = capsysbinary.readouterr().out.decode().splitlines()
 
     assert code == 0
     assert lines[0] == (
         "Deployment shop/front: gets a sidecar: namespace shop has label evenkeel.dev/inject=enabled; "
-        "of its 2 pods, 1 out of date, 1 bare"
+        "2 pods: 1 out of date, 1 bare"
     )
     at = lines.index("pods")
     assert lines[at + 1 : at + 3] == [
@@ -412,7 +416,7 @@ async def test_a_live_pod_is_its_own_answer(capsysbinary: pytest.CaptureFixture[
     pods = [live_pod("a", builders.pod(), ORDERS), live_pod("b", builders.pod(), inject=False)]
     for name in "ab":
         reader = FakeReader(LABELLED, ORDERS, *pods)
-        run_explain(await from_reader(reader, Target("Pod", name), "shop"), ENGINE, as_json=False)
+        run_explain(*await from_reader(reader, Target("Pod", name), "shop"), as_json=False)
 
     lines = capsysbinary.readouterr().out.decode().splitlines()
     assert [line for line in lines if line.startswith("Pod ")] == [
@@ -480,7 +484,7 @@ async def test_a_cron_jobs_pods_are_those_of_its_jobs() -> None:
     found = await explained(reader, "CronJob", "nightly")
 
     assert ["nightly-1"] == [each["name"] for each in found["pods"]]
-    assert ("/api/v1/namespaces/shop/pods", "batch.kubernetes.io/job-name in (nightly-1)") == reader.asked[-1]
+    assert ["batch.kubernetes.io/job-name in (nightly-1)"] == reader.selectors()
     assert [] == (await explained(FakeReader(cron, LABELLED, *pods), "CronJob", "nightly"))["pods"]
 
 
@@ -497,7 +501,7 @@ async def test_a_selectors_every_form_is_asked_as_the_api_spells_it() -> None:
 
     await explained(reader)
 
-    assert "app=front,tier in (a,b),env notin (test),x,!y" == reader.asked[-1][1]
+    assert ["app=front,tier in (a,b),env notin (test),x,!y"] == reader.selectors()
 
 
 async def test_what_may_not_be_read_is_noted_and_the_rest_is_told() -> None:
@@ -507,10 +511,33 @@ async def test_what_may_not_be_read_is_noted_and_the_rest_is_told() -> None:
     found = await explained(reader)
 
     assert ["Services that other namespaces export", "the Namespace's labels"] == [
-        note.partition(" are not known")[0] for note in found["notes"]
+        note.partition(" are not known")[0] for note in found["notes"][:2]
     ]
     assert ["orders.shop"] == [each["service"] for each in found["routes"]["authorities"]]
     assert found["why"].startswith("as if namespace shop had label")
+
+
+async def test_it_judges_by_the_settings_of_the_clusters_webhook() -> None:
+    """Where they cannot be read, by the defaults, and says so."""
+    webhook = builders.deployment("evenkeel-webhook", namespace="evenkeel-system")
+    [program] = webhook["spec"]["template"]["spec"]["containers"]
+    program |= {"args": ["serve"], "env": [{"name": "EVENKEEL_SIDECAR_PORTS_EGRESS", "value": "9901"}]}
+
+    known = await explained(FakeReader(FRONT, LABELLED, ORDERS, webhook))
+    unknown = await explained(FakeReader(FRONT, LABELLED, ORDERS))
+
+    assert ("127.0.0.1:9901", []) == (known["routes"]["listener"], known["notes"])
+    assert "127.0.0.1:9001" == unknown["routes"]["listener"]
+    assert unknown["notes"][0].startswith("judged by the defaults, since the settings of the cluster's webhook are not")
+
+
+async def test_settings_given_go_before_those_of_the_cluster() -> None:
+    """As in `check`."""
+    given = (SidecarSettings(cluster_domain="example.org"), builders.templates())
+
+    [_], engine = await from_reader(FakeReader(FRONT, LABELLED), Target("Deployment", "front"), "shop", given)
+
+    assert "example.org" == engine.settings.cluster_domain
 
 
 async def test_a_workload_that_is_not_there_is_told() -> None:

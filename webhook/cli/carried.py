@@ -11,13 +11,12 @@ from webhook.core.catalog import Catalog
 from webhook.core.decide import carries_sidecar
 from webhook.core.errors import PodRejected
 from webhook.core.inject import Injector
-from webhook.core.model import JsonObject, Namespace
-from webhook.core.pod import Pod, read_pod
+from webhook.core.model import Namespace
+from webhook.core.pod import Pod
 
 
-def carried(document: JsonObject, catalog: Catalog, injector: Injector, namespace: Namespace) -> dict[str, Any]:
+def carried(pod: Pod, catalog: Catalog, injector: Injector, namespace: Namespace) -> dict[str, Any]:
     """Give a live pod's state (up-to-date, out-of-date, stuck, bare) and why; the keys are stable."""
-    pod = read_pod(document, namespace.name)
     found = {"name": pod.display_name, **status(pod.annotations), "added": [], "removed": [], "changed": []}
     if not carries_sidecar(pod):
         return found | {"state": "bare", "why": _why_bare(pod, catalog, injector, namespace)}
@@ -39,6 +38,15 @@ def carried(document: JsonObject, catalog: Catalog, injector: Injector, namespac
         "removed": [each for each in has if each not in should],
         "changed": changed,
     }
+
+
+def should_carry(pod: Pod, catalog: Catalog, injector: Injector) -> dict[str, Any]:
+    """Give the summary of what an injected pod should carry now; of what it carries, where nothing new can be made."""
+    try:
+        wanted = injector.refresh(pod, catalog)
+    except PodRejected:
+        wanted = None
+    return status(wanted or pod.annotations)
 
 
 def _why_bare(pod: Pod, catalog: Catalog, injector: Injector, namespace: Namespace) -> str:

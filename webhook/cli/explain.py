@@ -9,6 +9,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from webhook.check.facts import Cluster, Facts
+from webhook.check.installed import Decided, Installed
+from webhook.check.model import Unknown
+from webhook.check.place import Place
 from webhook.cli.config import Target
 from webhook.cli.explain_text import as_text
 from webhook.cli.explanation import Engine, Subject, explain
@@ -21,7 +25,8 @@ from webhook.core.inject import Injector
 from webhook.core.model import JsonObject, Namespace
 from webhook.core.pod import read_pod
 from webhook.core.workloads import pod_template
-from webhook.kube.live import Live, Reader, read_live
+from webhook.kube.errors import ClusterError
+from webhook.kube.live import Live, read_live
 from webhook.manifests import STDIN, objects, read_documents
 
 
@@ -81,10 +86,13 @@ def _of_file(workload: Workload, catalog: Catalog, written: Iterable[JsonObject]
     )
 
 
-def from_cluster(target: Target, namespace: str | None, kubeconfig: Path | None, context: str | None) -> list[Subject]:
-    """Find a workload of a cluster; raises a ClusterError, or EvenkeelError where there is none.
+def from_cluster(
+    target: Target, namespace: str | None, given: Decided | None, kubeconfig: Path | None, context: str | None
+) -> tuple[list[Subject], Engine]:
+    """Find a workload of a cluster, and what its webhook decides by unless that is `given`.
 
-    Without a namespace it is that of the kubeconfig's context. Raises SettingsError where there is no cluster.
+    Without a namespace it is that of the kubeconfig's context. Raises a ClusterError, EvenkeelError where there is no
+    such workload, SettingsError where there is no cluster.
     """
     from webhook.kube.api import Api
     from webhook.kube.config import find_access
@@ -92,21 +100,46 @@ def from_cluster(target: Target, namespace: str | None, kubeconfig: Path | None,
 
     access = find_access(kubeconfig, context)
 
-    async def read() -> list[Subject]:
+    async def read() -> tuple[list[Subject], Engine]:
         async with Api(access) as api:
-            return await from_reader(api, target, namespace or usual_namespace(access))
+            return await from_reader(api, target, namespace or usual_namespace(access), given)
 
     return asyncio.run(read())
 
 
-async def from_reader(reader: Reader, target: Target, namespace: str) -> list[Subject]:
-    """Find a workload through an open connection; raises a ClusterError, or EvenkeelError where there is none."""
-    return [_of_live(await read_live(reader, target.kind, namespace, target.name), target, namespace)]
-
-
-def _of_live(live: Live | None, target: Target, namespace: str) -> Subject:
+async def from_reader(
+    reader: Cluster, target: Target, namespace: str, given: Decided | None = None
+) -> tuple[list[Subject], Engine]:
+    """Do the same through an open connection."""
+    live = await read_live(reader, target.kind, namespace, target.name)
     if live is None:
         raise EvenkeelError(f"found no {target} in namespace {namespace}; --namespace names another one")
+    engine, notes = await _engine_of(_OwnPods(reader, live.pods), given)
+    return [_of_live(live, target, namespace, notes)], engine
+
+
+class _OwnPods(Facts):
+    """Facts for one workload: its own pods say which domain the cluster has; all of a cluster's would be many."""
+
+    def __init__(self, reader: Cluster, pods: Sequence[JsonObject]) -> None:
+        super().__init__(reader, Place())
+        self._pods = tuple(pods)
+
+    async def injected(self) -> tuple[JsonObject, ...]:
+        """Give the workload's pods."""
+        return self._pods
+
+
+async def _engine_of(facts: Facts, given: Decided | None) -> tuple[Engine, tuple[str, ...]]:
+    installed = Installed(facts, given)
+    try:
+        return Engine(await installed.injector(), await installed.sidecar()), ()
+    except (Unknown, ClusterError) as error:
+        unknown = f"judged by the defaults, since the settings of the cluster's webhook are not known: {error}"
+        return load_engine(None, None), (unknown,)
+
+
+def _of_live(live: Live, target: Target, namespace: str, notes: tuple[str, ...]) -> Subject:
     try:
         template = pod_template(live.document)
         pod = read_pod(template.document, namespace) if template else None
@@ -125,7 +158,7 @@ def _of_live(live: Live | None, target: Target, namespace: str) -> Subject:
         catalog=catalog,
         services=_services(live.objects, namespace, namespace),
         pods=live.pods,
-        notes=live.notes,
+        notes=(*live.notes, *notes),
     )
 
 

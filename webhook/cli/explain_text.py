@@ -16,7 +16,8 @@ def as_text(found: dict[str, Any]) -> str:
     """Write an explanation, each line ended; a manifest's texts steer no terminal."""
     lines = [_answer(found), *_points("problems", found["problems"] if len(found["problems"]) > 1 else ())]
     if found["routes"] is not None:
-        lines += [*_routes(found["routes"]), *_table("no upstream", _left_out(found["leftOut"]))]
+        behind = found["carries"] is not None and found["carries"]["state"] != "up-to-date"
+        lines += [*_routes(found["routes"], behind=behind), *_table("no upstream", _left_out(found["leftOut"]))]
         port, why = found["ingress"]["port"], found["ingress"]["why"]
         lines += ["", f"ingress: {f'to port {port}' if port else 'none'}: {why}"]
     lines += _table("pods", list(_pods(found["pods"] or [])))
@@ -33,7 +34,7 @@ def _answer(found: dict[str, Any]) -> str:
         case "injected":
             said = f"gets a sidecar: {found['why']}"
         case "already-injected":
-            said = f"has its sidecar: {found['why']}"
+            said = _of_pod(found["carries"])
         case "refused":
             more = len(found["problems"]) - 1
             said = f"{found['why']}{f' (and {more} more)' if more else ''}"
@@ -54,12 +55,13 @@ def _counted(pods: Sequence[dict[str, Any]] | None) -> str:
     if not pods:
         return "; it has no pods now"
     states = Counter(pod["state"] for pod in pods)
-    return f"; of its {len(pods)} pods, " + ", ".join(f"{states[key]} {_STATES[key]}" for key in _STATES if states[key])
+    each = ", ".join(f"{states[key]} {_STATES[key]}" for key in _STATES if states[key])
+    return f"; {len(pods)} pod{'' if len(pods) == 1 else 's'}: {each}"
 
 
-def _routes(routes: dict[str, Any]) -> Iterator[str]:
+def _routes(routes: dict[str, Any], *, behind: bool) -> Iterator[str]:
     yield ""
-    yield f"calls to {routes['listener']}"
+    yield f"calls to {routes['listener']}{', once it is up to date' if behind else ''}"
     local = routes["localhost"]
     goes = local["upstream"] or "nowhere"
     claimants = f": {', '.join(local['claimants'])}" if local["claimants"] else ""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from webhook.cli.carried import carried, status
+from webhook.cli.carried import carried, should_carry
 from webhook.core import names
 from webhook.core.annotations import read_pod_annotations
 from webhook.core.catalog import Catalog
@@ -25,7 +25,7 @@ from webhook.core.model import (
     SkipReason,
     Upstream,
 )
-from webhook.core.pod import Pod
+from webhook.core.pod import Pod, read_pod
 from webhook.core.view import Ambiguous, Unknown, View, default_target, make_view
 
 _LOCALHOST = ("localhost", "127.0.0.1")
@@ -77,9 +77,15 @@ def explain(subject: Subject, engine: Engine) -> dict[str, Any]:
         "leftOut": _left_out(subject, overrides, kept) if goes else [],
         "ingress": {"port": port, "why": _why_ingress(overrides, port, unclear, engine.settings)} if goes else None,
         "warnings": _warnings(subject, injector, found["problems"]),
-        "pods": None if live is None else [carried(each, catalog, injector, subject.namespace) for each in live],
+        "carries": carried(pod, catalog, injector, subject.namespace) if carries_sidecar(pod) else None,
+        "pods": None if live is None else [_live(each, subject, injector) for each in live],
         "notes": list(subject.notes),
     }
+
+
+def _live(document: JsonObject, subject: Subject, injector: Injector) -> dict[str, Any]:
+    pod = read_pod(document, subject.namespace.name)
+    return carried(pod, subject.catalog, injector, subject.namespace)
 
 
 def _verdict(subject: Subject, engine: Engine) -> dict[str, Any]:
@@ -97,8 +103,8 @@ def _verdict(subject: Subject, engine: Engine) -> dict[str, Any]:
     if skip is None:
         return found | {"upstreams": outcome.sidecar.upstreams if outcome.sidecar else ()}
     if skip.reason is SkipReason.ALREADY_INJECTED:
-        carried = status(subject.pod.annotations)["upstreams"]
-        return found | {"answer": "already-injected", "code": skip.reason, "why": skip.detail, "upstreams": carried}
+        should = should_carry(subject.pod, subject.catalog, engine.injector)["upstreams"]
+        return found | {"answer": "already-injected", "code": skip.reason, "why": skip.detail, "upstreams": should}
     return found | {"answer": "skipped", "code": skip.reason, "why": skip.detail}
 
 
@@ -192,8 +198,6 @@ def _left_out(subject: Subject, overrides: Overrides, kept: Iterable[str]) -> li
             why = why_no_upstream(document, where, catalog.problems) if document else "none of its ports is one"
         elif overrides.upstreams is not None:
             why = f"annotation {names.UPSTREAMS} of the pod does not name it"
-        elif carries_sidecar(subject.pod):
-            why = "it was not known when the configuration was written"
         else:
             why = "the annotations of a pod have no room for it"
         found.append({"service": str(service.ref), "why": why})
