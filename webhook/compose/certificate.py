@@ -13,7 +13,7 @@ from webhook.tls.configurations import Registration
 from webhook.tls.files import CertificateFiles
 from webhook.tls.managed import LOOK_SECONDS, Managed, ManagedCertificate
 from webhook.tls.metrics import HandshakeMetrics, ManagedMetrics
-from webhook.tls.plan import Terms
+from webhook.tls.plan import Terms, serving_names
 from webhook.tls.serving import CertificateSource
 from webhook.tls.watch import CertificateWatch
 
@@ -52,10 +52,9 @@ def _managed(settings: Settings, api: Api | None, metrics: Metrics, handshakes: 
         raise SettingsError([f"{key}: found a file, expected none where certificate is self-managed" for key in given])
     if api is None:
         raise SettingsError(["certificate: found self-managed, which needs a cluster to keep its Secret in"])
-    host = registration(settings).host
-    names = (host, f"{host}.{settings.sidecar.cluster_domain}")
+    sidecar = settings.sidecar
     terms = Terms(
-        names,
+        serving_names(settings.service, sidecar.own_namespace, sidecar.cluster_domain),
         leaf=timedelta(hours=settings.certificate_lifetime_hours),
         authority=timedelta(days=settings.ca_lifetime_days),
     )
