@@ -77,3 +77,19 @@ def test_without_a_selector_nobody_is_known() -> None:
 def test_anything_else_is_passed_over(other: Any) -> None:
     """Also a workload that is not shaped like one."""
     assert numbers(other, deployment("orders", API)) == {50051}
+
+
+def test_slices_come_change_and_go() -> None:
+    """Each is known by a key; whoever may mean another number now is named."""
+    named = NamedPorts()
+    one, other = endpoint_slice("orders", {"name": "grpc", "port": 1}), endpoint_slice("users", {"port": 2})
+
+    assert named.put_slice("x", one) == {REF}
+    assert named.put_slice("x", one) == frozenset()
+    assert named.put_slice("y", endpoint_slice("orders", {"name": "grpc", "port": 3})) == {REF}
+    assert named.resolve(REF, {}, "grpc", "api") == {1, 3}
+    assert named.put_slice("x", other) == {REF, ServiceRef("shop", "users")}
+    assert named.resolve(REF, {}, "grpc", "api") == {3}
+    assert named.put_slice("y", None) == {REF}
+    assert named.put_slice("y", None) == frozenset()
+    assert named.resolve(REF, {}, "grpc", "api") == frozenset()

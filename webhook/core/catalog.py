@@ -194,21 +194,18 @@ class CatalogBuilder:
         Where nothing at all has changed it is the one before.
         """
         self.read(len(self._unread))
-        services, namespaces = frozenset(self._changes), frozenset(self._changed_namespaces)
-        if services or namespaces or not self._told:
-            self._catalog = self._next()
+        before, services, namespaces = self._catalog, frozenset(self._changes), frozenset(self._changed_namespaces)
+        problems = before.problems if self._told else tuple(chain.from_iterable(self._problems.values()))
+        if services or namespaces or problems != before.problems:
+            self._catalog = Catalog(
+                MappingProxyType(dict(self._services)) if services else before.services,
+                MappingProxyType(dict(self._namespaces)) if namespaces else before.namespaces,
+                problems,
+                (before._index.changed(self._changes), self._digest),  # noqa: SLF001 - this module's own
+            )
         self._changes, self._told = {}, True
         self._changed_namespaces.clear()
         return self._catalog, services, namespaces
-
-    def _next(self) -> Catalog:
-        before = self._catalog
-        return Catalog(
-            MappingProxyType(dict(self._services)) if self._changes else before.services,
-            MappingProxyType(dict(self._namespaces)) if self._changed_namespaces else before.namespaces,
-            before.problems if self._told else tuple(chain.from_iterable(self._problems.values())),
-            (before._index.changed(self._changes), self._digest),  # noqa: SLF001 - this module's own
-        )
 
     def _read(self, ref: ServiceRef) -> None:
         del self._unread[ref]
