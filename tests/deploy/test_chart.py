@@ -56,7 +56,7 @@ def test_every_value_has_a_schema_and_the_schema_knows_no_others() -> None:
 def test_every_value_is_used_and_no_other_one_is() -> None:
     """Each by its whole path, or as a part of what stands in a `with`."""
     text = "\n".join(TEMPLATES.values())
-    used = set(re.findall(r"\.Values\.([A-Za-z]+(?:\.[A-Za-z]+)?)", text))
+    used = set(re.findall(r"\.Values\.([A-Za-z]+(?:\.[A-Za-z_]+)?)", text))
     known = {".".join(path.split(".")[:2]) for path in leaves(DEFAULTS, SCHEMA) if path != "global"}
     whole = {one for one in used if one not in known}
     parts = {f"{one}.{part}" for one in whole for part in re.findall(r" \.([A-Za-z]+)", text)}
@@ -64,7 +64,7 @@ def test_every_value_is_used_and_no_other_one_is() -> None:
     assert known - used - parts == set()
     assert {one for one in whole if not any(path.startswith(f"{one}.") for path in known)} == {
         "settings.port",
-        "settings.health",
+        "settings.health_port",
     }
 
 
