@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import jsonpatch
 import pytest
+import typer
 import yaml
 
 from tests import builders
@@ -18,11 +20,11 @@ from tests.core.cases import Case, cases, injected, run
 from tests.core.summary import parsed
 from webhook import __version__
 from webhook.cli.config import Target
-from webhook.cli.explain import from_files, from_reader, load_engine, run_explain
+from webhook.cli.explain import Asked, from_files, from_reader, load_engine, run_explain, tell
 from webhook.cli.explanation import Engine, Subject, explain
 from webhook.cli.report import Report
 from webhook.core import names
-from webhook.core.errors import EvenkeelError, ManifestError
+from webhook.core.errors import EvenkeelError, ManifestError, SettingsError
 from webhook.core.model import Namespace, SidecarSettings
 from webhook.core.pod import read_pod
 from webhook.kube.errors import Forbidden, NotFound
@@ -43,7 +45,7 @@ class Explains:
         files = [str(self.shell.folder / self.shell.write(f"{at}.yaml", text)) for at, text in enumerate(texts)]
         report = Report()
         subjects = from_files(files, asked.pop("catalog", ()), asked.pop("namespace", None), target, report)
-        code = run_explain(subjects, ENGINE, as_json=as_json)
+        code = tell(subjects, ENGINE, as_json=as_json)
         out, err = self._capture.readouterr()
         return Ran(code, out.decode(), err.decode().splitlines())
 
@@ -393,7 +395,7 @@ async def test_the_text_counts_and_lists_live_pods(capsysbinary: pytest.CaptureF
     pods = [live_pod("a", builders.pod(), ORDERS), live_pod("b", builders.pod(), inject=False)]
     reader = FakeReader(FRONT, LABELLED, USERS, *pods)
 
-    code = run_explain(*await from_reader(reader, Target("Deployment", "front"), "shop"), as_json=False)
+    code = tell(*await from_reader(reader, Target("Deployment", "front"), "shop"), as_json=False)
     lines = capsysbinary.readouterr().out.decode().splitlines()
 
     assert code == 0
@@ -416,7 +418,7 @@ async def test_a_live_pod_is_its_own_answer(capsysbinary: pytest.CaptureFixture[
     pods = [live_pod("a", builders.pod(), ORDERS), live_pod("b", builders.pod(), inject=False)]
     for name in "ab":
         reader = FakeReader(LABELLED, ORDERS, *pods)
-        run_explain(*await from_reader(reader, Target("Pod", name), "shop"), as_json=False)
+        tell(*await from_reader(reader, Target("Pod", name), "shop"), as_json=False)
 
     lines = capsysbinary.readouterr().out.decode().splitlines()
     assert [line for line in lines if line.startswith("Pod ")] == [
@@ -544,6 +546,39 @@ async def test_a_workload_that_is_not_there_is_told() -> None:
     """It ends with code 1 in the command."""
     with pytest.raises(EvenkeelError, match="found no Deployment front in namespace shop; --namespace names another"):
         await explained(FakeReader(LABELLED))
+
+
+@pytest.mark.parametrize(
+    ("asked", "hint"),
+    [
+        (Asked(None), "KIND/NAME"),
+        (Asked(Target("Pod", "a"), catalog=["x"]), "--catalog"),
+        (Asked(None, files=["x"], context="prod"), "--kubeconfig, --context"),
+    ],
+)
+def test_what_does_not_go_together_is_a_usage_error(asked: Asked, hint: str) -> None:
+    """It ends with code 2 in the command, before anything is read."""
+    with pytest.raises(typer.BadParameter) as raised:
+        run_explain(asked, Report(), as_json=False)
+
+    assert hint == raised.value.param_hint
+
+
+def test_manifests_are_explained_by_the_settings_given(shell: Shell, capsysbinary: Any) -> None:
+    """From the command's own arguments to its exit code."""
+    pod, settings_file = shell.write("pod.yaml", POD), shell.write("settings.yaml", "sidecar: {ports: {egress: 9901}}")
+    asked = Asked(None, files=[str(shell.folder / pod)], settings=shell.folder / settings_file)
+
+    assert 0 == run_explain(asked, Report(), as_json=False)
+    assert b"calls to 127.0.0.1:9901\n" in capsysbinary.readouterr().out
+
+
+def test_without_a_cluster_it_says_what_was_looked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It ends with code 2 in the command."""
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+
+    with pytest.raises(SettingsError, match="there is no file"):
+        run_explain(Asked(Target("Pod", "a")), Report(), as_json=False)
 
 
 def test_the_engine_is_the_one_of_the_operators_settings(tmp_path: Any) -> None:

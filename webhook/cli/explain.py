@@ -6,11 +6,14 @@ import asyncio
 import json
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from webhook.check.facts import Cluster, Facts
-from webhook.check.installed import Decided, Installed
+from webhook.check.installed import Decided, Installed, read_given
 from webhook.check.model import Unknown
 from webhook.check.place import Place
 from webhook.cli.config import Target
@@ -39,7 +42,46 @@ def load_engine(settings: Path | None, templates: Path | None) -> Engine:
     return Engine(Injector(loaded.sidecar, load_templates(loaded.templates), dump), loaded.sidecar)
 
 
-def run_explain(subjects: Sequence[Subject], engine: Engine, *, as_json: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for on the command line."""
+
+    target: Target | None
+    files: Sequence[str] = ()
+    catalog: Sequence[str] = ()
+    namespace: str | None = None
+    kubeconfig: Path | None = None
+    context: str | None = None
+    settings: Path | None = None
+    templates: Path | None = None
+
+
+def run_explain(asked: Asked, report: Report, *, as_json: bool) -> int:
+    """Explain one workload of a cluster, or workloads of manifests; gives 0, or 1 if one's pods would be refused.
+
+    Raises a usage error, and what finding the workloads raises.
+    """
+    subjects, engine = _find(asked, report)
+    return tell(subjects, engine, as_json=as_json)
+
+
+def _find(asked: Asked, report: Report) -> tuple[list[Subject], Engine]:
+    if asked.files:
+        if asked.kubeconfig or asked.context:
+            raise typer.BadParameter("manifests are explained without a cluster", param_hint="--kubeconfig, --context")
+        engine = load_engine(asked.settings, asked.templates)
+        return from_files(asked.files, asked.catalog, asked.namespace, asked.target, report), engine
+    if asked.target is None:
+        raise typer.BadParameter(
+            "found nothing; expected one such as deploy/web, or --filename", param_hint="KIND/NAME"
+        )
+    if asked.catalog:
+        raise typer.BadParameter("it goes with --filename; a cluster knows its own Services", param_hint="--catalog")
+    given = read_given(asked.settings, asked.templates)
+    return from_cluster(asked.target, asked.namespace, given, asked.kubeconfig, asked.context)
+
+
+def tell(subjects: Sequence[Subject], engine: Engine, *, as_json: bool) -> int:
     """Print what there is to say; gives 0, or 1 if a workload's pods would be refused."""
     found = [explain(subject, engine) for subject in subjects]
     document = {"workloads": found}
