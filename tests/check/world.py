@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import jsonpatch
@@ -60,9 +61,14 @@ def webhook_entries(*cas: trustme.CA) -> list[Json]:
 
 
 def shipped() -> list[Json]:
-    """Give every object of deploy/base."""
+    """Give every object of deploy/base, to change it at will."""
+    return copy.deepcopy(_shipped())
+
+
+@cache
+def _shipped() -> list[Json]:
     paths = sorted((data_folder("deploy") / "base").glob("*.yaml"))
-    documents = [one for path in paths for one in yaml.safe_load_all(path.read_text())]
+    documents = [one for path in paths for one in yaml.load_all(path.read_text(), Loader=yaml.CSafeLoader)]
     return [one for one in documents if one and "metadata" in one]
 
 

@@ -93,7 +93,7 @@ def parse_shipped(texts: Iterable[str], place: Place) -> Shipped:
     for text in texts:
         # The name stands in selectors, subjects and expressions alike.
         there = text.replace(names.SYSTEM_NAMESPACE, place.namespace)
-        for document in yaml.safe_load_all(there):
+        for document in yaml.load_all(there, Loader=yaml.CSafeLoader):
             if isinstance(document, dict) and isinstance(document.get("metadata"), dict):
                 objects[str(document.get("kind")), str(document["metadata"].get("name"))] = document
     return Shipped(objects)
