@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from webhook.check.facts import Facts
 from webhook.check.installed import Installed
@@ -13,6 +14,9 @@ from webhook.check.model import Finding, Line, NotAllowed, Result, Unknown, fail
 from webhook.check.place import Place
 from webhook.check.shipped import Shipped
 from webhook.kube.errors import ClusterError, Forbidden
+
+_REACH: Final = ("kubectl get --raw /readyz", "kubectl config current-context, if it is the wrong cluster")
+"""What tells whether it is the API server's fault or the way to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ async def _look(check: Check, context: Context, limit: float) -> Finding:
     except Unknown as error:
         return skipped(f"cannot be judged: {error}")
     except ClusterError as error:
-        return failed(str(error))
+        return failed(str(error), remedy=_REACH)
     except Exception as error:  # noqa: BLE001 - a bug in one check shall not hide what the others find
         return failed(
             f"the check itself broke: {type(error).__name__}: {error}",
