@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+import tests.check.faults_workloads  # noqa: F401 it adds to the table
 from tests.check import world
 from tests.check.api import FakeApi
+from tests.check.faults import FAULTS
 from tests.check.kit import lines
-from tests.check.test_faults import FAULTS
 from webhook import __version__
 from webhook.check.model import Line, failed, ok, skipped, warning
 from webhook.check.registry import AFTER, BEFORE
