@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,9 @@ def resources(folder: Path) -> dict[str, list[Json]]:
     return {name: read(folder / name) for name in kustomization.get("resources", []) if name.endswith(".yaml")}
 
 
+@cache
 def base() -> list[Json]:
-    """Give every object of the base."""
+    """Give every object of the base; they are read once, and not to be changed."""
     return [document for documents in resources(BASE).values() for document in documents]
 
 
