@@ -3,105 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
-import orjson
-import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from tests.builders import endpoint_slice, namespace, port, service
-from tests.core import strategies
+from tests.builders import namespace, service
 from tests.kube.apiserver import ApiServer, answers, status
-from tests.kube.kit import Json, Time, running, until
+from tests.kube.discovered import CONTROLLER, MANAGED_BY, NAMED, SLICE, Discover, path_of, ready, slice_of
+from tests.kube.kit import until
 from webhook.core import names
 from webhook.core.catalog import Catalog, build_catalog
 from webhook.core.model import ServiceRef
 from webhook.kube.api import Api
-from webhook.kube.discovery import Changed, Discovery
-from webhook.kube.metrics import DiscoveryMetrics
+from webhook.kube.discovery import Changed
 from webhook.kube.resources import ENDPOINT_SLICES, NAMESPACES, SERVICES
-from webhook.kube.trim import trim_namespace, trim_service, trim_slice
-from webhook.observe import CatalogMetrics
-
-MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
-CONTROLLER = "endpointslice-controller.k8s.io"
-NAMED = port(50051, "grpc", targetPort="api")
-SLICE = {"name": "grpc", "port": 9}
-
-
-def slice_of(name: str, *ports: Json, **labels: str) -> Json:
-    """Make an EndpointSlice as the controller does, of a headless Service; labels given take the place of its own."""
-    found = endpoint_slice(name, *ports)
-    found["metadata"]["labels"] |= labels or {MANAGED_BY: CONTROLLER, "service.kubernetes.io/headless": ""}
-    return found
-
-
-class Discovered:
-    """A discovery with all that it published."""
-
-    def __init__(self, api: Api, time: Time) -> None:
-        self.time = time
-        self.task: asyncio.Task[None]
-        self.catalogs: list[Catalog] = []
-        self.told: list[Changed] = []
-        self.registry = CollectorRegistry()
-        self.discovery = Discovery(
-            api,
-            self.catalogs.append,
-            CatalogMetrics(self.registry),
-            DiscoveryMetrics(self.registry),
-            pace=time.pace(),
-        )
-        self.discovery.subscribe(self._heard)
-
-    def _heard(self, catalog: Catalog, changed: Changed) -> None:
-        assert catalog is self.catalogs[-1]
-        self.told.append(changed)
-
-    def upstreams(self) -> list[str]:
-        """Give the upstreams of the namespace in the catalog of now."""
-        return [upstream.cluster for one in self.catalogs[-1].own("shop") for upstream in one.upstreams]
-
-    def metric(self, name: str, **labels: str) -> float | None:
-        """Read a metric."""
-        return self.registry.get_sample_value(name, labels)
-
-
-Discover = Callable[..., Any]
-
-
-@pytest.fixture
-def discover(server: ApiServer, api: Api) -> Discover:
-    """Give a way to discover what is in the server."""
-
-    @asynccontextmanager
-    async def discovered(*objects: Json) -> AsyncIterator[Discovered]:
-        for resource in (SERVICES, NAMESPACES, ENDPOINT_SLICES):
-            server._objects.setdefault(resource.path(), {})
-        for obj in objects:
-            await server.put(path_of(obj), obj)
-        one = Discovered(api, Time())
-        async with running(one.discovery.run()) as (one.task,):
-            yield one
-
-    return discovered
-
-
-def path_of(obj: Json) -> str:
-    """Give the collection of an object."""
-    return {one.kind: one.path() for one in (SERVICES, NAMESPACES, ENDPOINT_SLICES)}[obj["kind"]]
-
-
-async def ready(server: ApiServer, one: Discovered) -> None:
-    """Wait for the first catalog, and until everything is watched."""
-    await until(lambda: one.catalogs and len(server.watches) == 4)
 
 
 async def test_the_first_catalog_has_it_all(server: ApiServer, discover: Discover) -> None:
@@ -321,46 +237,3 @@ async def test_a_broken_subscriber_ends_it(server: ApiServer, discover: Discover
         await until(one.task.done)
 
         assert isinstance(one.task.exception(), ExceptionGroup)
-
-
-TRIMS = {"Service": trim_service, "EndpointSlice": trim_slice, "Namespace": trim_namespace}
-NAMESPACE_OBJECTS = st.builds(
-    namespace,
-    st.sampled_from(["shop", "store"]),
-    labels=st.dictionaries(st.sampled_from([names.INJECT, "x"]), st.sampled_from(["enabled", "y"])),
-    annotations=st.dictionaries(st.sampled_from([names.OPENSHIFT_UID_RANGE]), st.sampled_from(["1000/7"])),
-)
-
-
-@given(st.lists(strategies.services() | strategies.slices() | NAMESPACE_OBJECTS, max_size=8))
-def test_what_is_trimmed_makes_the_same_catalog(objects: list[Json]) -> None:
-    """Nothing that the rules read is left out."""
-    try:
-        kept = [orjson.loads(TRIMS[obj["kind"]](obj)) for obj in objects]
-    except TypeError:  # half a surrogate pair, which the API server never sends
-        assume(condition=False)
-    whole, trimmed = build_catalog(objects), build_catalog(kept)
-
-    assert trimmed.version == whole.version
-    assert trimmed.problems == whole.problems
-
-
-def test_little_is_kept() -> None:
-    """Of a Service with everything that Kubernetes and others write on it, some hundred bytes."""
-    full = service("orders", clusterIPs=["None"], ipFamilies=["IPv4"], sessionAffinity="None", type="ClusterIP")
-    full["metadata"] |= {
-        "uid": "u",
-        "labels": {"a": "b"},
-        "creationTimestamp": str(time.time()),
-        "managedFields": [{"manager": "kubectl", "fieldsV1": {"f:spec": {}}}],
-    }
-    assert orjson.loads(trim_service(full)) == {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": "orders", "namespace": "shop"},
-        "spec": {
-            "clusterIP": "None",
-            "ports": [{"name": "grpc", "port": 50051, "protocol": "TCP"}],
-            "selector": {"app": "orders"},
-        },
-    }

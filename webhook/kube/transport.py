@@ -55,9 +55,8 @@ class Transport:
             client = _Client(RESTClientObject(configuration))
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             raise SettingsError([f"CA or certificate for {configuration.host}: {shorten(str(error))}"]) from error
-        old, self._client, self._opened = self._client, client, self._clock()
-        if old is not None and not old.users:
-            await old.rest.close()
+        # The one before, if there is one, is closed by the last request that uses it.
+        self._client, self._opened = client, self._clock()
 
     async def close(self) -> None:
         """Close every connection."""
