@@ -166,8 +166,11 @@ class Election:
         self._leads_until = sent + RENEW_SECONDS
 
     def _observe(self, lease: Json) -> None:
-        """Take in a record; its time runs from when we first saw it so."""
-        if self._lease is None or self._lease.get("spec") != lease.get("spec"):
+        """Take in a record; its time runs from when we first saw it so.
+
+        Its version changes with each renewal, even one by a holder whose clock stands still.
+        """
+        if self._lease is None or _version(self._lease) != _version(lease):
             self._seen_at = self._clock()
         self._lease = lease
 
@@ -193,3 +196,7 @@ class Election:
         if problem != self._problem:
             self._problem = problem
             self._log.warning("the lease can be neither taken nor renewed now", problem=problem)
+
+
+def _version(lease: Json) -> Any:
+    return lease["metadata"].get("resourceVersion")
