@@ -12,6 +12,7 @@ RUN python -m venv --without-pip /opt/evenkeel
 RUN /build/bin/python -m pip --python /opt/evenkeel/bin/python install --quiet --no-compile --require-hashes -r requirements.lock
 
 COPY LICENSE README.md pyproject.toml ./
+COPY deploy ./deploy
 COPY examples ./examples
 COPY sidecar_templates ./sidecar_templates
 COPY webhook ./webhook

@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def data_folder(name: str) -> Path:
-    """Give the folder `sidecar_templates` or `examples`.
+    """Give the folder `sidecar_templates`, `examples` or `deploy`.
 
     Raises FileNotFoundError where the package was installed without it.
     """

@@ -28,7 +28,16 @@ def test_help_names_every_command(shell: Shell) -> None:
     ran = shell.run("--help")
     commands = ran.out.partition("Commands:\n")[2].splitlines()
 
-    assert [line.split()[0] for line in commands if line[2] != " "] == ["inject", "config", "serve", "reconcile", "demo"]
+    assert [line.split()[0] for line in commands if line[2] != " "] == [
+        "inject",
+        "eject",
+        "config",
+        "explain",
+        "check",
+        "serve",
+        "reconcile",
+        "demo",
+    ]
     assert ran.code == 0
 
 

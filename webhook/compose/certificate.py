@@ -9,11 +9,12 @@ from webhook.core.errors import SettingsError
 from webhook.kube.api import Api
 from webhook.observe import Metrics
 from webhook.settings import Settings
+from webhook.tls.authority import serving_names
 from webhook.tls.configurations import Registration
 from webhook.tls.files import CertificateFiles
 from webhook.tls.managed import LOOK_SECONDS, Managed, ManagedCertificate
 from webhook.tls.metrics import HandshakeMetrics, ManagedMetrics
-from webhook.tls.plan import Terms, serving_names
+from webhook.tls.plan import Terms
 from webhook.tls.serving import CertificateSource
 from webhook.tls.watch import CertificateWatch
 

@@ -7,6 +7,7 @@ import gc
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -18,6 +19,7 @@ from webhook.compose.runner import Helpers, attempt, listeners
 from webhook.compose.signals import Signals, drain, hasten
 from webhook.core.errors import SettingsError
 from webhook.core.inject import Injector
+from webhook.core.lint import lint
 from webhook.kube.api import Api
 from webhook.kube.discovery import Discovery
 from webhook.kube.metrics import DiscoveryMetrics
@@ -27,6 +29,7 @@ from webhook.server.body import BodyLimits
 from webhook.server.health import Check, Readiness, health_app
 from webhook.server.listen import Server, config
 from webhook.server.mutate import Mutate
+from webhook.server.validate import Validate
 from webhook.settings import Settings
 from webhook.templates import dump, load_templates
 from webhook.tls.metrics import PublishedMetrics
@@ -144,15 +147,16 @@ async def _follow(
 def _serving(
     settings: Settings, read: _Read, metrics: Metrics, holder: CatalogHolder, readiness: Readiness, helpers: Helpers
 ) -> _Parts:
-    mutate = Mutate(
-        admitter=read.injector,
-        catalog=lambda: holder.current,
-        limits=BodyLimits(settings.max_body_bytes, settings.body_seconds),
-        metrics=metrics,
-        draining=readiness.draining,
-    )
+    shared: dict[str, Any] = {
+        "catalog": lambda: holder.current,
+        "limits": BodyLimits(settings.max_body_bytes, settings.body_seconds),
+        "metrics": metrics,
+        "draining": readiness.draining,
+    }
+    mutate = Mutate(admitter=read.injector, **shared)
+    validate = Validate(lint=lambda document, catalog: lint(document, catalog, read.injector, None), **shared)
     times = (settings.keep_alive_seconds, settings.shutdown_limit_seconds)
     sockets = listeners(settings, "port", "health_port")
-    admission = config(admission_app(mutate), *times, tls=read.certificate.live.listener)
+    admission = config(admission_app(mutate, validate), *times, tls=read.certificate.live.listener)
     health = config(health_app(readiness, metrics), *times)
     return _Parts(readiness, Server("admission", admission, sockets[0]), Server("health", health, sockets[1]), helpers)
