@@ -135,7 +135,7 @@ async def scrape(address: str, name: str, *, port: int = 8080, **labels: str) ->
     return total(text, name, **labels)
 
 
-def total(text: str, name: str, **labels: str) -> float:
+def total(text: str, name: str, /, **labels: str) -> float:
     """Add up the series of a metric that have these labels."""
     series = re.findall(rf"^{re.escape(name)}(?:\{{(.*?)\}})? (\S+)$", text, re.MULTILINE)
     wanted = [f'{key}="{value}"' for key, value in labels.items()]
