@@ -245,6 +245,21 @@ def test_a_lease_that_was_deleted_is_made_anew() -> None:
     run(scene())
 
 
+def test_an_empty_lease_is_free() -> None:
+    """As the manifests bring it."""
+
+    async def scene() -> None:
+        cluster = Cluster()
+        cluster.leases[PATH] = {"metadata": {"name": "evenkeel-reconciler", "resourceVersion": "1"}}
+        one = Candidate(cluster, "one")
+        await one.election.attempt()
+
+        assert one.leads
+        assert holder_of(cluster.leases[PATH]) == "one"
+
+    run(scene())
+
+
 def test_why_a_lease_cannot_be_had_is_told_once() -> None:
     """It is tried again all the same, and told again after it was good."""
 

@@ -241,6 +241,16 @@ def test_a_pod_that_is_gone_is_forgotten() -> None:
     assert (day.number("pods"), day.jobs()) == (0.0, [])
 
 
+def test_a_successor_does_not_rest_for_what_its_predecessor_met() -> None:
+    """A StatefulSet's Pod comes back under its name; its first attempt is due at once."""
+    day = Day(live_pod(uid="one"), known=ORDERS)
+    (job,) = day.jobs()
+    day.work.failed(job, Result.REFUSED, day.now)
+    day.work.seen(live_pod(uid="other"), day.now)
+
+    assert [job.live.uid for job in day.jobs()] == ["other"]
+
+
 def test_what_was_sent_in_an_earlier_term_says_nothing_of_this_one() -> None:
     """Leadership was lost and won again while a patch was on its way."""
     day = Day(live_pod(), known=ORDERS)

@@ -106,6 +106,9 @@ class Work:
 
     def seen(self, live: LivePod, now: float, *, rank: Rank = Rank.NEAR) -> None:
         """Take a Pod as it is now."""
+        known = self.pods.get(live.key)
+        if known is not None and known.uid != live.uid:
+            self._forget(live.key)  # what was refused or undone on a predecessor says nothing of this one
         if self.pods.put(live):
             self._look_at((live.key,), rank, now, now)
 
