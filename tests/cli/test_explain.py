@@ -198,6 +198,18 @@ def test_what_is_not_there_is_told_with_what_is(it: Explains) -> None:
         it.text(POD, target=Target("Pod", "web"), namespace="other")
 
 
+def test_what_is_no_pod_is_told(it: Explains) -> None:
+    """It stops where all are asked for, and stands beside the one that is."""
+    odd = "apiVersion: v1\nkind: Pod\nmetadata: {name: odd}\n"
+
+    with pytest.raises(ManifestError, match="Pod default/odd: spec: found nothing, expected an object"):
+        it.text(POD, odd)
+    ran = it.text(POD, odd, target=Target("Pod", "web"))
+
+    assert (0, 1) == (ran.code, len(ran.err))
+    assert "Pod default/odd: spec: found nothing" in ran.err[0]
+
+
 def test_services_of_a_catalog_count_and_are_no_workloads(it: Explains) -> None:
     """With the reasons for those that are no upstreams."""
     more = it.shell.folder / it.shell.write("more.yaml", f"{SERVICE}---\n{yaml.safe_dump(builders.deployment('x'))}")

@@ -16,7 +16,7 @@ from tests.manifests.test_rewrite import operations
 from tests.manifests.ugly import UGLY, WRITTEN_ANEW
 from webhook.manifests.cut import cut, take_out
 from webhook.manifests.layout import Exotic
-from webhook.manifests.parse import NotParsed, parse
+from webhook.manifests.parse import NotParsed, compose, parse
 from webhook.manifests.rewrite import rewrite
 
 
@@ -51,14 +51,20 @@ def had_empty_parts(value: Any) -> bool:
     return any(key in holder and not holder[key] for holder, key in places)
 
 
+def is_yaml(text: str) -> bool:
+    """Say whether a text is YAML too: JSON with some control characters or surrogates is none, and is written anew."""
+    try:
+        return compose(text) is not None
+    except NotParsed:
+        return False
+
+
 def check(text: str) -> None:
     """Check one text."""
     back, in_place, wanted = there_and_back(text)
-    # JSON with pairs of surrogates is no YAML: it is written anew, as JSON.
-    escaped = text.startswith("{") and "\\ud" in text
 
     assert wanted == parse(back)
-    if in_place and not escaped and not had_empty_parts(parse(text)):
+    if in_place and is_yaml(text) and not had_empty_parts(parse(text)):
         assert back == text
 
 
@@ -102,6 +108,7 @@ def test_a_damaged_manifest_comes_back_too(text: str, data: st.DataObject) -> No
         pytest.param("{a: 1, b: 2, c: 3}", "{c: 3}", id="flow, the first ones"),
         pytest.param("{a: 1, b: 2, c: 3}", "{a: 1}", id="flow, the last ones"),
         pytest.param("{a: 1, b: 2, c: 3}", "{b: 2}", id="flow, both ends"),
+        pytest.param("{a: 1, ? b : 2}", "{? b : 2}", id="flow, a key with its mark"),
         pytest.param("[a, b, a, c]", "[b, c]", id="items of a flow"),
         pytest.param("- a  # x\n# about b\n- b\n", "- a  # x\n# about b\n", id="an item, not the comment above"),
         pytest.param("a: 1\n# on b\nb:\n  c: |\n    x\n\n    y\n# end\n", "a: 1\n# on b\n# end\n", id="a block scalar"),

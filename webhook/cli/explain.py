@@ -95,7 +95,8 @@ def from_files(
 ) -> list[Subject]:
     """Find the workloads of manifests, or those of them that are asked for.
 
-    Raises ManifestError where there is none; what is no workload for lack of a Pod's shape is told.
+    Raises ManifestError where there is none, or where all are asked for and one has not the shape of a Pod; beside
+    the one asked for that is only told.
     """
     given = read_input(files, catalog, namespace)
     problems: list[str] = []
@@ -106,6 +107,8 @@ def from_files(
     if not chosen:
         there = f"there is {', '.join(dict.fromkeys(map(str, every)))}" if every else "there is no workload at all"
         raise ManifestError([*problems, f"found no {target or 'workload'} in the manifests; {there}"])
+    if target is None and problems:
+        raise ManifestError(problems)
     report.problems(problems)
     again = read_documents([path for path in catalog if path != STDIN])
     written = [obj for obj, _, _ in objects([*given.documents, *again])]

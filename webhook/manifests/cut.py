@@ -124,9 +124,15 @@ class _Cutter:
     def _of_flow(self, heads: list[yaml.Node], tails: list[yaml.Node], first: int, last: int) -> None:
         """Cut a run of entries with the commas after them; at the end of the collection, the comma before it."""
         if last + 1 < len(heads):
-            self._gone.append((heads[first].start_mark.index, heads[last + 1].start_mark.index))
+            self._gone.append((self._start(heads[first]), self._start(heads[last + 1])))
         else:
             self._gone.append((tails[first - 1].end_mark.index, tails[last].end_mark.index))
+
+    def _start(self, head: yaml.Node) -> int:
+        """Give where an entry of a flow collection begins: a key may have a `?` before it."""
+        index = int(head.start_mark.index)
+        mark = self._layout.before(index, " \r\n") - 1
+        return mark if mark >= 0 and self._text[mark] == "?" else index
 
     def _lines(self, node: yaml.Node, head: yaml.Node, tail: yaml.Node) -> None:
         """Cut an entry of a block collection: its own lines, but no comment after it."""
