@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from tests.kube.apiserver import ApiServer, hangs, says
+from tests.kube.apiserver import ApiServer, hangs, opened, says
 from tests.kube.followed import PATH, Follow, at_ease, line, thing
 from tests.kube.kit import Time, until
 from webhook.kube.api import Api
 from webhook.kube.reflector import Change, ChangeKind, Key, Reflector
 from webhook.kube.resources import NAMESPACES
 
-BOOKMARK = b'{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"1"}}}\n'
+BOOKMARK = b'{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"900"}}}\n'
 
 
 async def test_lists_then_follows(server: ApiServer, follow: Follow) -> None:
@@ -153,15 +153,18 @@ async def test_a_watch_that_ends_in_its_time_goes_on_at_once(server: ApiServer, 
     async with follow() as one:
 
         async def ends(request: Any) -> Any:
+            response = await opened(request)
+            await response.write(BOOKMARK)
+            await until(lambda: one.reflector._version == "900")
             one.time.now += 300
-            return await says(BOOKMARK)(request)
+            return response
 
         await at_ease(server, one)
         server.faults.append(("watch", ends))
         server.cut()
         await until(lambda: len(server.asked(PATH, watch=True)) == 3)
 
-        assert server.asked(PATH, watch=True)[-1].query["resourceVersion"] == "1"
+        assert server.asked(PATH, watch=True)[-1].query["resourceVersion"] == "900"
         assert len(one.time.slept) == 1
 
 

@@ -19,9 +19,10 @@ from tests.kube.kit import until
         says(line("ERROR", status_object(410, "Expired", "too old resource version"))),
         answers(lambda: status(410, "Expired", "too old resource version")),
         answers(lambda: status(410, "Gone", "")),
+        says(line("BOOKMARK", {"metadata": {"resourceVersion": "7"}})),
         says(line("ERROR", status_object(504, "Timeout", "Too large", causes=[{"reason": "ResourceVersionTooLarge"}]))),
     ],
-    ids=["in the stream", "as the answer", "without a word", "from the future"],
+    ids=["in the stream", "as the answer", "without a word", "the future gone", "from the future"],
 )
 async def test_an_expired_version_is_listed_anew(server: ApiServer, follow: Follow, fault: Any) -> None:
     """After a pause; what was deleted meanwhile is told."""

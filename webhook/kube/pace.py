@@ -13,8 +13,6 @@ from webhook.kube.api import SILENT_SECONDS
 
 _SHORTEST: Final = 0.2
 _LONGEST: Final = 30.0
-_FORGOTTEN: Final = 120.0
-"""After so long without a failure the next one is the first again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +41,13 @@ class Backoff:
 
     pace: Pace
     _failures: int = field(default=0, init=False)
-    _last: float = field(default=0.0, init=False)
+
+    def reset(self) -> None:
+        """Begin with a short wait again, since things went well for a while."""
+        self._failures = 0
 
     async def wait(self, at_least: float | None = None) -> None:
-        """Wait after a failure; longer where the API server asks for it."""
-        now = self.pace.clock()
-        if now - self._last > _FORGOTTEN:
-            self._failures = 0
-        self._last = now
+        """Wait after a failure, longer each time, and at least as long as the API server asks for."""
         span = min(_LONGEST, _SHORTEST * 2.0 ** min(self._failures, 20) * (1 + self.pace.dice()))
         self._failures += 1
         await self.pace.sleep(max(span, at_least or 0.0))

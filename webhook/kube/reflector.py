@@ -122,6 +122,7 @@ class Reflector:
         self._version: str | None = None
         self._reason = Relist.START
         self._failures = 0
+        self._opened_at: float | None = None
         self._lost_at: float | None = None
         self._synced = asyncio.Event()
         self._log = structlog.get_logger().bind(resource=self.name)
@@ -146,13 +147,13 @@ class Reflector:
             try:
                 if self._version is None:
                     self._version = await self._list()
-                lived = await self._watch(self._version)
+                await self._watch(self._version)
             except ClusterError as error:
                 self._failed(error)
                 await self._backoff.wait(error.retry_after)
             else:
                 self._failures = 0
-                if lived < _TOO_SHORT:
+                if not self._lived:
                     await self._backoff.wait()
 
     async def _list(self) -> str:
@@ -176,34 +177,48 @@ class Reflector:
             self._set(key, value)
         self._handler(Change(ChangeKind.REPLACED))
 
-    async def _watch(self, version: str) -> float:
-        began = self._pace.clock()
+    async def _watch(self, version: str) -> None:
+        self._opened_at = None
         stream = self._api.watch(
             self._path,
             version=version,
             timeout=self._pace.watch_timeout(),
             silence=self._pace.silent_seconds,
-            opened=self._contact,
+            opened=self._opened,
             **self._selectors,
         )
-        async with aclosing(stream) as events:
-            count = 0
-            async for event in events:
-                self._take(event)
-                self._contact()
-                self._failures = 0
-                count += 1
-                if count % _BREATH == 0:
-                    await asyncio.sleep(0)
-        return self._pace.clock() - began
+        try:
+            async with aclosing(stream) as events:
+                count = 0
+                async for event in events:
+                    self._take(event)
+                    self._contact()
+                    self._failures = 0
+                    count += 1
+                    if count % _BREATH == 0:
+                        await asyncio.sleep(0)
+        finally:
+            if self._lived:
+                self._backoff.reset()
+
+    def _opened(self) -> None:
+        self._opened_at = self._pace.clock()
+        self._contact()
+
+    @property
+    def _lived(self) -> bool:
+        """Say whether the last watch was open for a while."""
+        return self._opened_at is not None and self._pace.clock() - self._opened_at >= _TOO_SHORT
 
     def _take(self, event: Event) -> None:
+        version = str((event.object.get("metadata") or {}).get("resourceVersion") or "")
+        if _earlier(version, self._version):
+            raise Gone("GET", self._path, f"the version went back from {self._version} to {version}: etcd was restored")
         if event.type in (ChangeKind.ADDED, ChangeKind.MODIFIED, ChangeKind.DELETED):
             key, value = self._kept(event.object)
             self._set(key, None if event.type == ChangeKind.DELETED else value)
         # A bookmark is nothing but a version; an event's version counts once the event has been handled.
-        version = (event.object.get("metadata") or {}).get("resourceVersion")
-        self._version = str(version) if version else self._version
+        self._version = version or self._version
 
     def _kept(self, found: Json) -> tuple[Key, Any]:
         metadata = found.get("metadata") or {}
@@ -252,3 +267,8 @@ class Reflector:
         if self._lost_at is None:
             self._lost_at = self._pace.clock()
             self._log.warning("the API server is lost, what is known stays in use", error=str(error))
+
+
+def _earlier(version: str, than: str | None) -> bool:
+    """Say whether a version is surely earlier; where they are no numbers nobody can tell."""
+    return than is not None and version.isdecimal() and than.isdecimal() and int(version) < int(than)
