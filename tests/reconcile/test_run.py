@@ -19,11 +19,12 @@ from webhook.core.model import ServiceRef
 from webhook.kube.discovery import Changed
 from webhook.kube.errors import ClusterError, Forbidden, Unreachable, error_from_status
 from webhook.kube.resources import LEASES, PODS
-from webhook.reconcile.keep import PodKey
+from webhook.reconcile.keep import PodKey, keep_pod
 from webhook.reconcile.lease import holder_of
 from webhook.reconcile.metrics import ReconcilerMetrics, Result
+from webhook.reconcile.plan import Rewrite
 from webhook.reconcile.run import LIVE, SELECTOR, Reconciler, own_identity
-from webhook.reconcile.write import concerns_all, result_of
+from webhook.reconcile.write import concerns_all, result_of, write
 from webhook.settings import ReconcileSettings
 
 LEASE = LEASES.path("evenkeel-system", "evenkeel-reconciler")
@@ -42,6 +43,7 @@ class Scene:
             ReconcileSettings(patches_per_second=rate),
             ReconcilerMetrics(self.registry),
             namespace="evenkeel-system",
+            clock=asyncio.get_running_loop().time,
             identity=name,
             chance=random.Random(1),  # noqa: S311
         )
@@ -266,6 +268,22 @@ def test_only_labelled_pods_that_live_are_asked_for() -> None:
 
         assert asked == [(PODS.path(), SELECTOR, LIVE)]
         assert SELECTOR == "evenkeel.dev/injected=true"
+
+    run(scene())
+
+
+def test_nothing_is_sent_after_the_end_of_the_term() -> None:
+    """Not even the first bytes of it."""
+
+    async def scene() -> None:
+        cluster = Cluster()
+        with pytest.raises(Unreachable, match="writes no more"):
+            await write(cluster, keep_pod(live_document()), Rewrite({"a": "b"}, "mark"), 0.0)
+        cluster.delay = lambda: 9.0
+        with pytest.raises(Unreachable, match="no answer within"):
+            await write(cluster, keep_pod(live_document()), Rewrite({"a": "b"}, "mark"), 0.5)
+
+        assert len(cluster.patches) == 1
 
     run(scene())
 

@@ -64,6 +64,7 @@ class World:
             ReconcileSettings(patches_per_second=RATE),
             ReconcilerMetrics(registry or CollectorRegistry()),
             namespace="evenkeel-system",
+            clock=asyncio.get_running_loop().time,
             identity=name,
             chance=self.chance,
         )

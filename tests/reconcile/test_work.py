@@ -18,6 +18,7 @@ from webhook.core.pod import Pod
 from webhook.reconcile.judge import SPARED_SECONDS
 from webhook.reconcile.keep import LivePod, keep_pod
 from webhook.reconcile.metrics import ReconcilerMetrics, Result
+from webhook.reconcile.plan import Left, LeftAlone
 from webhook.reconcile.queue import Rank
 from webhook.reconcile.tell import Teller
 from webhook.reconcile.work import Job, Work
@@ -280,6 +281,59 @@ def test_who_takes_our_annotations_back_is_not_fought() -> None:
     assert [line["event"] for line in lines].count(
         "somebody undoes our annotations; they are written again ever more rarely"
     ) == 1
+
+
+def test_a_pod_that_became_undone_while_it_waited_rests_first() -> None:
+    """What is wanted again by the time its turn has come is what somebody took back."""
+    day = Day(live_pod(), known=ORDERS)
+    (job,) = day.jobs()
+    day.landed(job)
+    day.work.publish(OTHER, day.now)
+    day.later(0.3)
+    day.look()
+    day.work.publish(ORDERS, day.now)
+    day.work.seen(live_pod(version=60), day.now)
+
+    assert day.work.next_patch(day.now) is None
+    day.later(1.0)
+    assert pods_of(day.jobs()) == ["shop/front-0"]
+
+
+def test_a_pod_that_goes_while_its_patch_is_on_its_way_is_not_tried_again() -> None:
+    """Its answer says conflict, and the watch that it is gone."""
+    day = Day(live_pod(), known=ORDERS)
+    (job,) = day.jobs()
+    day.work.deleted(live_pod())
+    day.work.failed(job, Result.CONFLICT, day.now)
+    day.later(60.0)
+
+    assert day.jobs() == []
+    assert day.number("pods_out_of_date") == 0.0
+
+
+def test_a_late_answer_brings_no_pod_back() -> None:
+    """It was deleted, or has a successor, when the answer came."""
+    day = Day(live_pod("a", uid="one"), live_pod("b", uid="two"), known=ORDERS)
+    first, second = day.jobs()
+    day.work.deleted(first.live)
+    day.work.seen(live_pod("b", uid="three", catalog=ORDERS), day.now)
+    day.landed(first)
+    day.landed(second)
+    successor = day.work.pods.get(second.live.key)
+
+    assert day.number("pods") == 1.0
+    assert successor is not None
+    assert successor.uid == "three"
+
+
+def test_things_told_are_not_remembered_for_ever() -> None:
+    """After thousands of them they are told anew, once more."""
+    teller, left = Teller(), Left(LeftAlone.BAD_ANNOTATIONS, "found 'many'")
+    with capture_logs() as lines:
+        for number in (*range(5000), 0, 4999):
+            teller.left_alone(live_pod(uid=str(number)), left)
+
+    assert len(lines) == 5001
 
 
 def test_a_pod_with_bad_annotations_is_told_once_and_counted() -> None:

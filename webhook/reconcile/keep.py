@@ -16,7 +16,9 @@ from webhook.core.pod import Pod, read_pod
 
 _ENDED: Final = ("Succeeded", "Failed")
 _SHARED: Final = 4096
-"""Specs, and texts of ours, of which equal ones are kept or digested once: replicas have the same."""
+"""Specs of which equal ones are kept once: replicas have the same."""
+_TEXTS: Final = 256
+"""Texts whose digests are remembered, with the texts: few, since they are long; replicas come after each other."""
 
 
 class PodKey(NamedTuple):
@@ -80,7 +82,7 @@ def version_number(text: str | None) -> int:
     return int(text) if text and text.isdecimal() else 0
 
 
-@lru_cache(maxsize=_SHARED)
+@lru_cache(maxsize=_TEXTS)
 def digest(text: str) -> str:
     """Give a short text that stands for a long one; empty for empty."""
     return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).hexdigest() if text else ""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+import time
 import uuid
+from collections.abc import Callable
 from typing import Final
 
 from webhook.core import names
@@ -63,16 +65,14 @@ class Reconciler:
         namespace: str,
         identity: str,
         observer: Observer | None = None,
+        clock: Callable[[], float] = time.monotonic,
         chance: random.Random | None = None,
     ) -> None:
-        """Take the door to the API server, who says what a Pod should carry, and the Lease's namespace.
-
-        To be made where the event loop runs.
-        """
+        """Take the door to the API server, who says what a Pod should carry, and the Lease's namespace."""
         self._api = api
         self._metrics = metrics
         self._chance = chance or random.Random()  # noqa: S311 - spreads requests, guards nothing
-        self._clock = asyncio.get_running_loop().time
+        self._clock = clock  # not the event loop's: uvloop's stands still while something runs
         self._teller = Teller()
         self._work = Work(refresher, metrics, self._teller, settle_seconds=settings.settle_seconds, chance=self._chance)
         self._bucket = Bucket(settings.patches_per_second, self._clock())

@@ -157,7 +157,9 @@ class Work:
 
     def patched(self, job: Job, answer: LivePod, now: float) -> None:
         """Take the API server's answer to a patch; it also says whether the Pod is now as it should be."""
-        self.pods.put(answer)
+        known = self.pods.get(job.turn.key)
+        if known is not None and known.uid == answer.uid:  # else it went while the answer was on its way
+            self.pods.put(answer)
         if not self._landed(job, now):
             return
         key, uid, mark = job.turn.key, job.live.uid, job.rewrite.mark

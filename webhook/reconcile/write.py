@@ -29,6 +29,8 @@ class PatchApi(Protocol):
 async def write(api: PatchApi, live: LivePod, rewrite: Rewrite, seconds: float) -> LivePod:
     """Patch a Pod and give it as it then is; raises a ClusterError, also where there is no answer in time."""
     path = PODS.path(live.key.namespace, live.key.name)
+    if seconds <= 0.0:  # a request may be on its way before a time-out of nothing ends it
+        raise Unreachable("PATCH", path, "not sent: this replica writes no more")
     try:
         async with asyncio.timeout(seconds):
             answer = await api.patch(path, patch_body(live, rewrite), fieldManager=FIELD_MANAGER)
