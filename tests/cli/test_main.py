@@ -81,7 +81,7 @@ def fake(monkeypatch: pytest.MonkeyPatch, name: str, **members: Any) -> None:
 def test_serve_hands_its_options_to_the_server(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each once; the rest are the settings' defaults."""
     seen: list[Any] = []
-    fake(monkeypatch, "webhook.compose.runner", run=lambda _, settings: seen.append(settings) or 0)
+    monkeypatch.setattr("webhook.compose.runner.run", lambda _, settings: seen.append(settings) or 0)
     for name in ("c.pem", "k.pem", "ca.pem", "a.yaml", "b.yaml"):
         shell.write(name, "")
     ran = shell.run(
@@ -101,7 +101,7 @@ def test_a_wrong_setting_ends_serve_with_two(shell: Shell, monkeypatch: pytest.M
     def refuse(*_: Any) -> int:
         raise SettingsError(["one is wrong", "two is wrong"])
 
-    fake(monkeypatch, "webhook.compose.runner", run=refuse)
+    monkeypatch.setattr("webhook.compose.runner.run", refuse)
 
     assert shell.run("serve") == (2, "", ["evenkeel: one is wrong", "evenkeel: two is wrong"])
 

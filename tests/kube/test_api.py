@@ -125,7 +125,7 @@ NO_OBJECT = "GET {}: no answer: the answer is no JSON object: is that the API se
             Forbidden,
             (
                 f"GET {{}}: forbidden: {ACCOUNT} may not list services; bind ClusterRole evenkeel-webhook "
-                "(deploy/base/rbac.yaml)"
+                "(deploy/base)"
             ),
         ),
         (

@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from webhook.cli.documents import rewritten
 from webhook.cli.report import Report, write_result
 from webhook.cli.workloads import Input, Verdict, judge, workloads
 from webhook.core.inject import Injector
 from webhook.core.model import Outcome, SkipReason
-from webhook.manifests import Change, Document, join, rewrite
+from webhook.manifests import Change, Document, rewrite
 
 _ON_PURPOSE: Final = (
     SkipReason.DISABLED,
@@ -80,22 +81,7 @@ def _rewritten(documents: Sequence[Document], verdicts: Iterable[Verdict], repor
         if verdict.outcome is not None and verdict.outcome.operations:
             place = id(verdict.workload.document)
             changes[place].append((verdict.workload.template, verdict.outcome.operations))
-    files: list[list[str]] = []
-    for document in documents:
-        if document.number == 1:
-            files.append([])
-        files[-1].append(_text(document, changes[id(document)], report))
-    return join(map("".join, files))
-
-
-def _text(document: Document, changes: Sequence[Change], report: Report) -> str:
-    if not changes:
-        return document.text
-    rewritten = rewrite(document, changes)
-    if rewritten.anew:
-        why = "written anew, without its comments: aliases, merge keys or its layout forbid an edit in place"
-        report.careful(document.where(), f"warning: {why}")
-    return rewritten.text
+    return rewritten(documents, changes, rewrite, report)
 
 
 def _summarise(given: Input, verdicts: Sequence[Verdict], report: Report) -> None:

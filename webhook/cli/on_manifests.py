@@ -91,7 +91,9 @@ def explain(
         typer.Option("--filename", "-f", metavar="PATH", help="Explain these manifests instead of asking a cluster."),
     ] = None,
     catalog: Catalog = None,
-    namespace: DefaultNamespace = None,
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", metavar="NS", help="Where it is [default: the context's].")
+    ] = None,
     output: Annotated[Output, typer.Option("--output", "-o", help="For people or for machines.")] = Output.TEXT,
     kubeconfig: Kubeconfig = None,
     context: Context = None,

@@ -174,7 +174,7 @@ def _forbidden(code: int, message: str) -> str:
     if found is None:
         return message  # an admission policy, a quota or Pod Security: its own words say what to do
     account = _ACCOUNT.fullmatch(found["user"])
-    role = f"bind ClusterRole {account['name']} (deploy/base/rbac.yaml)" if account else "ask for a role that allows it"
+    role = f"bind ClusterRole {account['name']} (deploy/base)" if account else "ask for a role that allows it"
     return f"{found['user']} may not {found['verb']} {found['resource']}; {role}"
 
 
