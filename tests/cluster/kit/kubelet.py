@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -21,6 +21,8 @@ from webhook.node.pod import Pod
 _CONTENT_SECONDS: Final = 1.0
 """How often Secrets and ConfigMaps of running Pods are read again; a kubelet takes a minute."""
 _RETRY_SECONDS: Final = 0.3
+_ITS_TROUBLES: Final = 500
+"""Statuses from here on are the API server's own troubles, as at its start."""
 
 
 class Kubelet:
@@ -113,17 +115,18 @@ class Kubelet:
         path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}"
         with contextlib.suppress(RestError):
             if not document["spec"].get("nodeName"):
-                await self._rest.post(f"{path}/binding", _binding(metadata["name"]))
+                await self._insist(lambda: self._rest.post(f"{path}/binding", _binding(metadata["name"])))
             pod = await self._begin(metadata["uid"])
             if pod is not None:
                 self.pods[metadata["uid"]] = pod
                 await self._attend(pod, metadata["uid"], path)
-            await self._rest.delete(path, {"gracePeriodSeconds": 0, "preconditions": {"uid": metadata["uid"]}})
+            end = {"gracePeriodSeconds": 0, "preconditions": {"uid": metadata["uid"]}}
+            await self._insist(lambda: self._rest.delete(path, end))
 
     async def _begin(self, uid: str) -> Pod | None:
         """Start it as soon as everything is there that it mounts; None if it is deleted before."""
         while "deletionTimestamp" not in self._latest[uid]["metadata"]:
-            with contextlib.suppress(RestError, NodeError):
+            with contextlib.suppress(RestError, NodeError, httpx.HTTPError):
                 await self._given.prepare(self._latest[uid])
                 return await self._node.run(self._latest[uid])
             await asyncio.sleep(_RETRY_SECONDS)
@@ -140,14 +143,30 @@ class Kubelet:
             await self._annotate(pod, now.get("annotations") or {})
             status = pod_status(pod)
             if status != told:
-                await self._rest.patch(f"{path}/status", {"status": status}, STRATEGIC)
+                await self._tell(path, status)
                 told = status
             await self._either(pod, status, self._news[uid])
         grace = now.get("deletionGracePeriodSeconds")
         ending = asyncio.create_task(pod.delete(grace))
         with contextlib.suppress(RestError):
-            await self._rest.patch(f"{path}/status", {"status": pod_status(pod)}, STRATEGIC)
+            await self._tell(path, pod_status(pod))
         await ending
+
+    async def _tell(self, path: str, status: Json) -> None:
+        await self._insist(lambda: self._rest.patch(f"{path}/status", {"status": status}, STRATEGIC))
+
+    @staticmethod
+    async def _insist(send: Callable[[], Awaitable[Any]]) -> None:
+        """Send a request until the API server answers it; RestError if it refuses."""
+        while True:
+            try:
+                await send()
+            except (RestError, httpx.HTTPError) as error:
+                if isinstance(error, RestError) and error.status < _ITS_TROUBLES:
+                    raise
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                return
 
     async def _either(self, pod: Pod, status: Mapping[str, Any], wanted: asyncio.Event) -> None:
         """Wait until the Pod or what is wanted of it has changed."""
@@ -170,10 +189,14 @@ class Kubelet:
     async def _follow_contents(self) -> None:
         while True:
             await asyncio.sleep(_CONTENT_SECONDS)
-            if await self._given.refresh():
-                for pod in list(self.pods.values()):
-                    with contextlib.suppress(NodeError):
-                        pod.room.volumes.refresh(pod.room.view())
+            with contextlib.suppress(RestError, httpx.HTTPError):
+                if await self._given.refresh():
+                    self._project()
+
+    def _project(self) -> None:
+        for pod in list(self.pods.values()):
+            with contextlib.suppress(NodeError):
+                pod.room.volumes.refresh(pod.room.view())
 
 
 def _binding(name: str) -> Json:
