@@ -19,10 +19,13 @@ class Time:
 
     now: float = 1000.0
     slept: list[float] = field(default_factory=list)
+    look: Callable[[], None] = lambda: None
+    """Called with each sleep."""
 
     async def sleep(self, seconds: float) -> None:
         """Let the clock jump, and others run."""
         self.slept.append(seconds)
+        self.look()
         self.now += seconds
         await asyncio.sleep(0)
 

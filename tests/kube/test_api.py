@@ -123,10 +123,7 @@ NO_OBJECT = "GET {}: no answer: the answer is no JSON object: is that the API se
         (
             status(403, "Forbidden", RBAC),
             Forbidden,
-            (
-                f"GET {{}}: forbidden: {ACCOUNT} may not list services; bind ClusterRole evenkeel-webhook "
-                "(deploy/base)"
-            ),
+            (f"GET {{}}: forbidden: {ACCOUNT} may not list services; bind ClusterRole evenkeel-webhook (deploy/base)"),
         ),
         (
             status(403, "Forbidden", 'pods "x" is forbidden: violates PodSecurity "restricted:latest"'),

@@ -139,11 +139,15 @@ async def test_what_is_no_event_ends_the_watch(server: ApiServer, follow: Follow
 
 
 async def test_a_watch_that_ends_at_once_is_not_asked_for_without_a_pause(server: ApiServer, follow: Follow) -> None:
-    """Nothing failed, but it may do so for ever."""
+    """Nothing failed, but it may do so for ever; while it waits nothing is followed, and the metric says so."""
     server.faults += [("watch", says())] * 3
+    connected: list[float | None] = []
     async with follow() as one:
+        one.time.look = lambda: connected.append(one.metric("connected"))
         await at_ease(server, one)
 
+        assert connected == [0, 0, 0]
+        assert one.metric("connected") == 1
         assert one.time.slept == [pytest.approx(0.3), pytest.approx(0.6), pytest.approx(1.2)]
         assert len(server.asked(PATH, watch=False)) == 1
 

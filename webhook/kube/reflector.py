@@ -154,6 +154,7 @@ class Reflector:
             else:
                 self._failures = 0
                 if not self._lived:
+                    self._report(up=False)
                     await self._backoff.wait()
 
     async def _list(self) -> str:
@@ -241,7 +242,7 @@ class Reflector:
         self.last_error = None
         if self._observer is not None:
             self._observer.contact(len(self._objects))
-            self._observer.connected(up=True)
+        self._report(up=True)
         if self._lost_at is not None:
             self._log.info("the API server is back", seconds=round(now - self._lost_at, 1))
             self._lost_at = None
@@ -261,9 +262,12 @@ class Reflector:
         if not isinstance(error, Gone | Silent):
             self._lost(error)
 
-    def _lost(self, error: ClusterError) -> None:
+    def _report(self, *, up: bool) -> None:
         if self._observer is not None:
-            self._observer.connected(up=False)
+            self._observer.connected(up=up)
+
+    def _lost(self, error: ClusterError) -> None:
+        self._report(up=False)
         if self._lost_at is None:
             self._lost_at = self._pace.clock()
             self._log.warning("the API server is lost, what is known stays in use", error=str(error))
