@@ -18,6 +18,7 @@ from tests.reconcile.virtual import run
 from webhook.core.model import ServiceRef
 from webhook.kube.discovery import Changed
 from webhook.kube.errors import ClusterError, Forbidden, Unreachable, error_from_status
+from webhook.kube.pace import Pace
 from webhook.kube.resources import LEASES, PODS
 from webhook.reconcile.keep import PodKey, keep_pod
 from webhook.reconcile.lease import holder_of
@@ -43,7 +44,7 @@ class Scene:
             ReconcileSettings(patches_per_second=rate),
             ReconcilerMetrics(self.registry),
             namespace="evenkeel-system",
-            clock=asyncio.get_running_loop().time,
+            pace=Pace(clock=asyncio.get_running_loop().time, dice=random.Random(2).random),  # noqa: S311
             identity=name,
             chance=random.Random(1),  # noqa: S311
         )

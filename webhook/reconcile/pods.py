@@ -17,7 +17,7 @@ class Pods:
 
     def __init__(self) -> None:
         self._pods: dict[PodKey, LivePod] = {}
-        self._by_namespace: defaultdict[str, set[PodKey]] = defaultdict(set)
+        self._by_namespace: defaultdict[str, dict[PodKey, None]] = defaultdict(dict)
 
     def __len__(self) -> int:
         """Count them."""
@@ -37,7 +37,7 @@ class Pods:
 
     def of(self, namespace: str) -> Collection[PodKey]:
         """Give the Pods of a namespace, by name."""
-        return sorted(self._by_namespace.get(namespace, ()))
+        return sorted(self._by_namespace.get(namespace, {}))
 
     def put(self, live: LivePod) -> bool:
         """Take a Pod as it is now; say whether anything differs that matters."""
@@ -45,7 +45,7 @@ class Pods:
         if known is not None and known.uid == live.uid and live.version < known.version:
             return False
         self._pods[live.key] = live
-        self._by_namespace[live.key.namespace].add(live.key)
+        self._by_namespace[live.key.namespace][live.key] = None
         return live.differs(known)
 
     def remove(self, gone: LivePod) -> bool:
@@ -59,6 +59,6 @@ class Pods:
     def _forget(self, key: PodKey) -> None:
         del self._pods[key]
         keys = self._by_namespace[key.namespace]
-        keys.discard(key)
+        del keys[key]
         if not keys:
             del self._by_namespace[key.namespace]

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
-import time
 import uuid
-from collections.abc import Callable
 from typing import Final
 
 from webhook.core import names
@@ -15,6 +13,7 @@ from webhook.core.catalog import Catalog
 from webhook.kube.api import Api
 from webhook.kube.discovery import Changed
 from webhook.kube.errors import ClusterError
+from webhook.kube.pace import Pace
 from webhook.kube.reflector import Change, ChangeKind, Observer, Reflector
 from webhook.kube.resources import PODS
 from webhook.reconcile.keep import keep_pod
@@ -65,14 +64,15 @@ class Reconciler:
         namespace: str,
         identity: str,
         observer: Observer | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        pace: Pace | None = None,
         chance: random.Random | None = None,
     ) -> None:
         """Take the door to the API server, who says what a Pod should carry, and the Lease's namespace."""
         self._api = api
         self._metrics = metrics
         self._chance = chance or random.Random()  # noqa: S311 - spreads requests, guards nothing
-        self._clock = clock  # not the event loop's: uvloop's stands still while something runs
+        pace = pace or Pace()
+        self._clock = pace.clock  # not the event loop's: uvloop's stands still while something runs
         self._teller = Teller()
         self._work = Work(refresher, metrics, self._teller, settle_seconds=settings.settle_seconds, chance=self._chance)
         self._bucket = Bucket(settings.patches_per_second, self._clock())
@@ -86,6 +86,7 @@ class Reconciler:
             label_selector=SELECTOR,
             field_selector=LIVE,
             keep=keep_pod,
+            pace=pace,
             observer=observer,
         )
         self.election = Election(
