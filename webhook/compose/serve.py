@@ -17,11 +17,12 @@ from webhook.compose.certificate import certificate_source, look_seconds, regist
 from webhook.compose.cluster import KubernetesVersion
 from webhook.compose.runner import Helpers, attempt, listeners
 from webhook.compose.signals import Signals, drain, hasten
+from webhook.core.catalog import Catalog
 from webhook.core.errors import SettingsError
 from webhook.core.inject import Injector
 from webhook.core.lint import lint
 from webhook.kube.api import Api
-from webhook.kube.discovery import Discovery
+from webhook.kube.discovery import Changed, Discovery
 from webhook.kube.metrics import DiscoveryMetrics
 from webhook.observe import Metrics
 from webhook.server.app import admission_app
@@ -139,9 +140,17 @@ async def _follow(
     helpers |= {"ask for the version": version.run, "watch the published caBundle": published.run}
     if read.catalog is None:
         discovery = Discovery(api, holder.publish, metrics.catalog, DiscoveryMetrics(metrics.registry))
+        discovery.subscribe(_settle)
         checks["catalog"] = discovery.missing
         helpers["follow the cluster"] = discovery.run
     await published.start()
+
+
+def _settle(_: Catalog, changed: Changed) -> None:
+    """Have the first Services stay: full collections then need not look at them during an admission."""
+    if changed.everything:
+        gc.collect()
+        gc.freeze()
 
 
 def _serving(
