@@ -146,8 +146,16 @@ class World:
             **images(self._folder),
             "grpc-echo": program(self._folder / "grpc-echo", "server.py"),
             "grpc-caller": program(self._folder / "grpc-caller", "gateway.py"),
+            "grpc-python": self._python(),
             **self._more,
         }
+
+    def _python(self) -> Image:
+        """Give an image whose python3 has grpcio: a script, since a copied interpreter does not find its modules."""
+        script = self._folder / "python3"
+        script.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+        script.chmod(0o755)
+        return Image(files={"/usr/local/bin/python3": script}, entrypoint=())
 
 
 def _is_available(deployment: Json) -> bool:
