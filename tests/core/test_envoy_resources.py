@@ -75,6 +75,14 @@ def test_the_app_s_cluster_is_there_with_an_ingress() -> None:
     assert [each["name"] for each in files()[1]["resources"]] == ["orders.shop:50051", "any-headless-service"]
 
 
+def test_an_ingress_may_come_before_the_app_s_cluster() -> None:
+    """Envoy reads them from two files; an order that it refuses once would leave the Pod without an ingress."""
+    _, into = resources.listeners(templates(), SETTINGS, ingress=True, access_log=False)["resources"]
+    manager = into["filter_chains"][0]["filters"][0]["typed_config"]
+
+    assert manager["route_config"]["validate_clusters"] is False
+
+
 @pytest.mark.parametrize(
     ("ipv6", "ingress", "probe", "egress"),
     [
