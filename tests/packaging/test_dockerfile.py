@@ -89,7 +89,7 @@ class TestInstalled:
         """`evenkeel --help` lists the commands."""
         printed = self.run(installed, "evenkeel", "--help")
 
-        assert [word for word in ("serve", "inject", "config", "demo") if word not in printed] == []
+        assert [word for word in ("serve", "reconcile", "check", "explain", "inject", "eject", "config", "demo") if word not in printed] == []
 
     def test_it_injects_the_examples_it_carries(self, installed: tuple[Path, dockerfile.Builder]) -> None:
         """Templates and examples are in the wheel: a Pod template gets its sidecar far from any checkout."""
@@ -103,7 +103,7 @@ class TestInstalled:
         [data] = installed[0].glob("lib/python3*/site-packages/webhook/_data")
         expected = {
             str(path.relative_to(ROOT))
-            for folder in ("sidecar_templates", "examples")
+            for folder in ("sidecar_templates", "examples", "deploy/base")
             for path in (ROOT / folder).rglob("*")
             if path.is_file() and "__pycache__" not in path.parts
         }
