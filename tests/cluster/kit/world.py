@@ -37,6 +37,8 @@ class World:
         self.node: Node
         self.kubelet: Kubelet
         self.run_pods_of: set[str] = set()
+        self.images: dict[str, Image] = {}
+        """What the node can run, by name; more may be put in at any time."""
         self._folder = folder
         self._more = more_images or {}
         self._stack = contextlib.AsyncExitStack()
@@ -47,9 +49,10 @@ class World:
         try:
             self.rest = await enter(Rest(self.plane.kubeconfig))
             given = Given(self.rest)
+            self.images |= self._images()
             self.node = await enter(
                 Node(
-                    images=self._images(),
+                    images=self.images,
                     folder=self._folder / "pods",
                     config_maps=given.config_maps,
                     secrets=given.secrets,
