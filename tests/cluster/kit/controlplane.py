@@ -121,6 +121,17 @@ class ControlPlane:
         await asyncio.sleep(downtime)
         await self.start_apiserver()
 
+    async def show_to_webhooks(self, kubeconfig: Path | None) -> None:
+        """Restart the API server so that it shows webhooks the certificate of a kubeconfig, or none."""
+        configuration = self.folder / "admission.yaml"
+        flag = f"--admission-control-config-file={configuration}"
+        program = self._programs["kube-apiserver"]
+        program.argv = [word for word in program.argv if word != flag]
+        if kubeconfig is not None:
+            write_document(configuration, flags.admission(kubeconfig))
+            program.argv = [*program.argv, flag]
+        await self.restart_apiserver()
+
     async def compact(self) -> int:
         """Let etcd forget all but the newest revision, and give that.
 
