@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.cluster.kit.install import NAMESPACE, WEBHOOK, Installed, total
-from tests.cluster.kit.rest import Rest
+from tests.cluster.kit.rest import Rest, RestError
 from tests.cluster.kit.world import World
 from webhook.tls.authority import Pair, issue, make_authority, serving_names
 from webhook.tls.state import State, decode, encode, read_state, write_state
@@ -22,6 +22,7 @@ SECRET: Final = f"/api/v1/namespaces/{NAMESPACE}/secrets/evenkeel-webhook-tls"
 HOOKS: Final = "/apis/admissionregistration.k8s.io/v1"
 CONFIGURATIONS: Final = ("mutatingwebhookconfigurations/evenkeel", "validatingwebhookconfigurations/evenkeel")
 _NAMES: Final = serving_names(WEBHOOK, NAMESPACE, "cluster.local")
+_CONFLICT: Final = 409
 _LEAF: Final = timedelta(hours=168)
 _AUTHORITY: Final = timedelta(days=365)
 
@@ -44,11 +45,17 @@ async def stored(rest: Rest) -> State:
 
 
 async def rewrite(rest: Rest, change: Callable[[State], State]) -> State:
-    """Change the Secret's content as it stands."""
-    found = await rest.get(SECRET)
-    state = change(read_state(decode(found["data"])))
-    await rest.put(SECRET, {**found, "data": encode(write_state(state))})
-    return state
+    """Change the Secret's content as it stands; again where a replica has written meanwhile."""
+    while True:
+        found = await rest.get(SECRET)
+        state = change(read_state(decode(found["data"])))
+        try:
+            await rest.put(SECRET, {**found, "data": encode(write_state(state))})
+        except RestError as error:
+            if error.status != _CONFLICT:
+                raise
+        else:
+            return state
 
 
 def earlier(state: State, by: timedelta) -> State:
