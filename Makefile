@@ -12,8 +12,16 @@ STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONDONTWRITEBYTECODE := 1
 
-# Etcd, API server and all that the tests and benchmarks on them need; built once, outside the repository.
-CLUSTER_TOOLS = $(PY) tests/controlplane/build.py etcd kubernetes certmanager helm kustomize
+# Runs something against a real control plane, whose programs are built once, outside the repository. Without Go (the
+# builder's 3) or namespaces (the sandbox's 2) it says so; in CI that is a failure.
+define on_a_cluster
+$(PY) tests/controlplane/build.py etcd kubernetes certmanager helm kustomize && go=0 || go=$$?; \
+why=$$($(PY) -m webhook.node.sandbox -- true 2>&1) && sandbox=0 || sandbox=$$?; \
+if [ $$go -eq 0 ] && [ $$sandbox -eq 0 ]; then $(2); \
+elif { [ $$go -eq 3 ] || [ $$sandbox -eq 2 ]; } && [ "$${CI:-}" != true ]; then \
+  echo "make $(1): what needs a control plane is skipped. $$why"; \
+else echo "make $(1): failed. $$why" >&2; exit 1; fi
+endef
 
 .PHONY: help
 help: ## List the targets
@@ -66,18 +74,10 @@ e2e: $(STAMP) ## Run real Envoys and real gRPC in Pods of their own namespaces
 	  echo "make e2e: $$why" >&2; exit 1; \
 	fi
 
-# The programs are built once, outside the repository; 3 is the builder's word for "there is no Go".
 .PHONY: test-cluster
 test-cluster: $(STAMP) ## Run the tests against a real etcd, kube-apiserver and controller manager (needs Go; built once)
-	@$(CLUSTER_TOOLS) && code=0 || code=$$?; \
-	why=$$($(PY) -m webhook.node.sandbox -- true 2>&1) && sandbox=0 || sandbox=$$?; \
-	if [ $$code -eq 0 ] && [ $$sandbox -eq 0 ]; then \
-	  timeout --foreground 2400 $(PY) -m webhook.node.sandbox -- $(PY) -m pytest -q -m cluster tests/cluster tests/deploy $(PYTEST); \
-	elif { [ $$code -eq 3 ] || [ $$sandbox -eq 2 ]; } && [ "$${CI:-}" != true ]; then \
-	  echo "make test-cluster: skipped, nothing was tested here. $$why"; \
-	else \
-	  echo "make test-cluster: failed. $$why" >&2; exit 1; \
-	fi
+	@$(call on_a_cluster,test-cluster,timeout --foreground 2400 \
+	  $(PY) -m webhook.node.sandbox -- $(PY) -m pytest -q -m cluster tests/cluster tests/deploy $(PYTEST))
 
 .PHONY: lint
 lint: $(STAMP) ## Check style, types, import contracts and YAML; all problems at once
@@ -100,17 +100,17 @@ bench: $(STAMP) ## Measure admissions and the data plane; the numbers go to buil
 	@mkdir -p build/bench
 	$(PY) benchmarks/admission.py --json build/bench/admission.json
 	$(PY) benchmarks/dataplane.py --json build/bench/dataplane.json
-	$(CLUSTER_TOOLS)
-	PYTHONPATH=. $(PY) benchmarks/catalog.py --json build/bench/catalog.json
-	PYTHONPATH=. $(PY) -m webhook.node.sandbox -- $(PY) benchmarks/creation.py --json build/bench/creation.json
+	@$(call on_a_cluster,bench,\
+	  PYTHONPATH=. $(PY) benchmarks/catalog.py --json build/bench/catalog.json && \
+	  PYTHONPATH=. $(PY) -m webhook.node.sandbox -- $(PY) benchmarks/creation.py --json build/bench/creation.json)
 
 .PHONY: bench-smoke
 bench-smoke: $(STAMP) ## Run the benchmarks for a few seconds, to see that they work
 	$(PY) benchmarks/admission.py --smoke
 	$(PY) benchmarks/dataplane.py --smoke
-	$(CLUSTER_TOOLS)
-	PYTHONPATH=. $(PY) benchmarks/catalog.py --smoke
-	PYTHONPATH=. $(PY) -m webhook.node.sandbox -- $(PY) benchmarks/creation.py --smoke
+	@$(call on_a_cluster,bench-smoke,\
+	  PYTHONPATH=. $(PY) benchmarks/catalog.py --smoke && \
+	  PYTHONPATH=. $(PY) -m webhook.node.sandbox -- $(PY) benchmarks/creation.py --smoke)
 
 # The sources of packages are the machine's own business, so no address is written down.
 COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url

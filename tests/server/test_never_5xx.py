@@ -69,7 +69,7 @@ def test_any_json_is_answered(document: Any) -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(PLACES), VALUE), min_size=1, max_size=3))
-@settings(max_examples=400)
+@settings(max_examples=150)
 def test_any_value_anywhere_in_a_review_is_answered(changes: list[tuple[tuple[Any, ...], Any]]) -> None:
     """A review with values exchanged is answered, or is malformed."""
     document = copy.deepcopy(REVIEW)
