@@ -84,6 +84,7 @@ async def test_check_names_the_pods_that_run_the_old_envoy_and_a_restart_ends_th
     assert f"with {OLD_ENVOY}, now it would be {ENVOY}" in str(found["envoy-image"])
     assert f"{SHOP}/caller" in str(found["envoy-image"])
     assert (found["envoy-image"]["result"], mended["envoy-image"]["result"]) == ("warning", "ok")
+    assert (mended["bootstrap"]["result"], mended["versions"]["result"]) == ("ok", "ok")
     assert _envoy(await _caller(world)) == ENVOY
     assert fleet.evenly(await fleet.balanced(world, SHOP))
 
@@ -95,8 +96,10 @@ async def test_a_rollback_leaves_no_pod_bare_and_no_call_failed(world, shop, old
         pods = await _roll(world, old.objects(shipped), "rollback-stream", to=OLD)
         await until(lambda: _left_alone(shop), "the live Pod left alone by the old reconciler")
     evened = await fleet.balanced(world, SHOP)
+    versions = (await checked(world.plane.kubeconfig))["versions"]
 
-    assert version_of(await _caller(world)) == __version__
+    assert (version_of(await _caller(world)), _envoy(await _caller(world))) == (__version__, ENVOY)
+    assert versions["result"] == "warning"
     assert pods.harmed == {}
     assert set(pods.versions) == {OLD, __version__}
     assert await fail_opens(world) == opened
