@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+import json
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
 
 from tests.cluster.kit import fleet
-from tests.cluster.kit.install import RECONCILER, Installed, until
+from tests.cluster.kit.identity import write_document
+from tests.cluster.kit.install import NAMESPACE, RECONCILER, Installed, until
 from tests.cluster.kit.rest import Json
 from tests.cluster.kit.world import World
 from webhook.core import names
@@ -150,6 +154,37 @@ async def test_one_change_is_one_patch_a_pod_and_is_measured(world, shop) -> Non
     assert {key: before[key] for key in ("forbidden", "refused")} == {"forbidden": 0, "refused": 0}
     assert await shop.metric(f"{CHANGE}_sum", RECONCILER) > 0
     assert await shop.metric("evenkeel_reconciler_leader", RECONCILER) == 1
+
+
+async def test_pods_are_asked_for_by_our_label_and_otherwise_only_patched(world, shop, tmp_path) -> None:
+    """By the API server's audit log of a reconciler's whole life, in which it lists, watches and patches."""
+    log = tmp_path / "audit.log"
+    await world.plane.restart_with(*_audit(log, RECONCILER))
+    try:
+        await shop.restart(RECONCILER)
+        await world.rest.patch(f"{SERVICES}/echo", {"metadata": {"annotations": {names.MAX_TIMEOUT: "88s"}}})
+        await _carry(world, lambda carried: "88s" in carried[names.ROUTES])
+        await until(lambda: _is(shop, "evenkeel_reconciler_leader", 1), "one reconciler that writes")
+    finally:
+        await world.plane.restart_with()
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    asked = [event for event in events if event["objectRef"]["resource"] == "pods"]
+    reads = [event["requestURI"] for event in asked if event["verb"] != "patch"]
+
+    assert {event["verb"] for event in asked} == {"list", "watch", "patch"}
+    assert {event["objectRef"].get("subresource") for event in asked} == {None}
+    assert {f"labelSelector={quote(f'{names.INJECTED}={names.INJECTED_VALUE}', safe='')}" in uri for uri in reads} == {
+        True
+    }
+
+
+def _audit(log: Path, account: str) -> list[str]:
+    """Give flags for a log of everything that one of our accounts asks for about objects."""
+    user = f"system:serviceaccount:{NAMESPACE}:{account}"
+    rules = [{"level": "Metadata", "users": [user], "resources": [{"group": ""}]}, {"level": "None"}]
+    policy = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": rules}
+    path = write_document(log.with_name("policy.yaml"), policy)
+    return [f"--audit-policy-file={path}", f"--audit-log-path={log}"]
 
 
 async def _carry(world: World, holds: Any) -> None:

@@ -64,6 +64,7 @@ class ControlPlane:
         self._etcd_url = f"http://{LOOPBACK}:{ports.etcd}"
         self._who = Identities.create(folder / "pki", shape.names)
         self.ca = self._who.ca
+        self._more: tuple[str, ...] = ()
         self._write_files(shape)
         lines = {
             "etcd": flags.etcd(folder, ports),
@@ -124,12 +125,17 @@ class ControlPlane:
     async def show_to_webhooks(self, kubeconfig: Path | None) -> None:
         """Restart the API server so that it shows webhooks the certificate of a kubeconfig, or none."""
         configuration = self.folder / "admission.yaml"
-        flag = f"--admission-control-config-file={configuration}"
-        program = self._programs["kube-apiserver"]
-        program.argv = [word for word in program.argv if word != flag]
-        if kubeconfig is not None:
+        if kubeconfig is None:
+            await self.restart_with()
+        else:
             write_document(configuration, flags.admission(kubeconfig))
-            program.argv = [*program.argv, flag]
+            await self.restart_with(f"--admission-control-config-file={configuration}")
+
+    async def restart_with(self, *more: str) -> None:
+        """Restart the API server with further flags, in place of those of an earlier call."""
+        program = self._programs["kube-apiserver"]
+        program.argv = [*(word for word in program.argv if word not in self._more), *more]
+        self._more = more
         await self.restart_apiserver()
 
     async def compact(self) -> int:
