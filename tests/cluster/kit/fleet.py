@@ -51,14 +51,14 @@ async def balanced(
     world: World, namespace: str, name: str = "echo", *, caller_name: str = "caller", **spec: Any
 ) -> Tally:
     """Wait until a caller reaches every live server, then give what became of 100 RPCs for each."""
-    found = callers(world, namespace, caller_name)
 
     async def all_reached() -> bool:
         wanted = {pod.address for pod in live(world, namespace, name)}
-        tally = await found.run(rpcs=4 * len(wanted), concurrency=1, **spec)
+        tally = await callers(world, namespace, caller_name).run(rpcs=4 * len(wanted), concurrency=1, **spec)
         return tally.failed == 0 and set(tally.backends) == wanted
 
     await until(all_reached, f"every live server of {namespace}/{name} reached, and no other")
+    found = callers(world, namespace, caller_name)
     return await found.run(rpcs=100 * len(live(world, namespace, name)), concurrency=1, **spec)
 
 
