@@ -77,13 +77,16 @@ async def test_who_is_called(world, evenkeel, wide, own) -> None:
     assert injected(created) is (entry is not None)
 
 
-async def test_a_pod_with_a_token_is_looked_at_twice(world, evenkeel) -> None:
-    """Kubernetes mounts the Pod's token into the sidecar too, so the API server asks once more; nothing changes."""
+async def test_the_sidecar_of_a_pod_with_a_token_has_none(world, evenkeel) -> None:
+    """Kubernetes mounts it into the app only, so nothing changes after us and the API server does not ask again."""
     async with calls(world) as made, answers(evenkeel) as given:
         created, _ = await _create(world, "selection-enabled", pod())
 
-    assert (made, given) == ({BY_NAMESPACE: 2}, {**INJECTED, "skipped already-injected": 1})
-    assert [one["name"] for one in created["spec"]["initContainers"]] == [names.SIDECAR]
+    (sidecar,) = created["spec"]["initContainers"]
+    (token,) = (volume["name"] for volume in created["spec"]["volumes"] if "projected" in volume)
+    assert (made, given) == ({BY_NAMESPACE: 1}, INJECTED)
+    assert token in {mount["name"] for mount in created["spec"]["containers"][0]["volumeMounts"]}
+    assert {mount["name"] for mount in sidecar["volumeMounts"]} == {names.VOLUME}
 
 
 async def test_system_namespaces_are_left_alone_whatever_their_label(world, evenkeel) -> None:

@@ -15,7 +15,7 @@ import httpx
 import yaml
 
 from tests.cluster.kit.rest import Json, RestError
-from tests.cluster.kit.world import World
+from tests.cluster.kit.world import World, gone
 from webhook.core import names
 
 ROOT: Final = Path(__file__).parents[3]
@@ -92,12 +92,27 @@ async def installed(world: World, objects: list[Json], *, wait: bool = True) -> 
             await found.called()
         yield found
     finally:
+        await _hurry(world)
         await uninstall(world, objects)
+
+
+async def _hurry(world: World) -> None:
+    """Take our Deployments away without waiting for their Pods to drain: whoever wants to see that does so before."""
+    for deployment in (WEBHOOK, RECONCILER):
+        with gone():
+            await world.rest.delete(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{deployment}")
+    for one in await world.pods(NAMESPACE):
+        with gone():
+            await world.rest.delete(
+                f"/api/v1/namespaces/{NAMESPACE}/pods/{one['metadata']['name']}", gracePeriodSeconds=0
+            )
 
 
 async def uninstall(world: World, objects: list[Json]) -> None:
     """Do what `kubectl delete -k` does, and wait until it is done."""
     await world.delete(reversed(objects))
+    # Nobody calls them any more, so nothing is lost by not waiting until they have drained.
+    await world.rest.delete(f"/api/v1/namespaces/{NAMESPACE}/pods", gracePeriodSeconds=0)
     deadline = time.monotonic() + _LIMIT
     while await world.exists(f"/api/v1/namespaces/{NAMESPACE}"):
         if time.monotonic() > deadline:
