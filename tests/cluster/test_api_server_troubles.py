@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shutil
 import subprocess
 from collections import Counter
 from typing import Any
@@ -95,6 +97,8 @@ def _cut(world: World, shop: Installed) -> None:
     """Reset every connection between our replicas and the API server."""
     port = world.plane.server.rpartition(":")[2]
     for pod in _replicas(shop):
+        if shutil.which("ss") is None and os.environ.get("CI") != "true":
+            pytest.skip("connections are cut by `ss`, which is not here: it comes with iproute2")
         subprocess.run(["ss", "-K", "dst", pod.address, "sport", "=", f":{port}"], check=True, capture_output=True)
 
 

@@ -8,8 +8,7 @@ bundle, and only then serves its leaf. Two things follow from that order:
   read *before* the Secret, so whoever published something newer since then is found out.
 
 The Secret is read again and again instead of watched: that takes no more than `get`, needs no list to begin with and
-cannot break unseen. A renewal has days; 15 s are soon enough for all replicas, and for a caBundle that somebody
-overwrote.
+cannot break unseen. A renewal has days; the 5 s are for a caBundle that somebody overwrote, since calls fail until then.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ from webhook.tls.plan import Plan, Terms, carry_out, plan
 from webhook.tls.serving import Serving
 from webhook.tls.state import State, decode, encode, read_state, write_state
 
-LOOK_SECONDS: Final = 15.0
+LOOK_SECONDS: Final = 5.0
 _TRIES: Final = 5
 _LONGEST_WAIT: Final = 30.0
 _CERT_MANAGER: Final = "cert-manager.io/"
