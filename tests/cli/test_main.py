@@ -52,7 +52,10 @@ def test_nothing_asked_is_a_wrong_call(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["injct"], ["evenkeel: No such command 'injct'. Did you mean 'inject', 'eject'?", "evenkeel: try `evenkeel --help`"]),
+        (
+            ["injct"],
+            ["evenkeel: No such command 'injct'. Did you mean 'inject', 'eject'?", "evenkeel: try `evenkeel --help`"],
+        ),
         (["inject"], ["evenkeel: Missing option '--filename' / '-f'.", "evenkeel: try `evenkeel inject --help`"]),
     ],
 )

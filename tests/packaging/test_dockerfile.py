@@ -89,7 +89,8 @@ class TestInstalled:
         """`evenkeel --help` lists the commands."""
         printed = self.run(installed, "evenkeel", "--help")
 
-        assert [word for word in ("serve", "reconcile", "check", "explain", "inject", "eject", "config", "demo") if word not in printed] == []
+        commands = ("serve", "reconcile", "check", "explain", "inject", "eject", "config", "demo")
+        assert [word for word in commands if word not in printed] == []
 
     def test_it_injects_the_examples_it_carries(self, installed: tuple[Path, dockerfile.Builder]) -> None:
         """Templates and examples are in the wheel: a Pod template gets its sidecar far from any checkout."""

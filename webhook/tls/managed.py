@@ -8,7 +8,7 @@ bundle, and only then serves its leaf. Two things follow from that order:
   read *before* the Secret, so whoever published something newer since then is found out.
 
 The Secret is read again and again instead of watched: that takes no more than `get`, needs no list to begin with and
-cannot break unseen. A renewal has days; the 5 s are for a caBundle that somebody overwrote, since calls fail until then.
+cannot break unseen. A renewal has days; the 5 s are for a caBundle that somebody overwrote: calls fail until then.
 """
 
 from __future__ import annotations
