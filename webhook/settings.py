@@ -35,7 +35,7 @@ _Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 class ReconcileSettings:
     """How live Pods are kept true."""
 
-    patches_per_second: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] = 20.0
+    patches_per_second: Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)] = 50.0
     """So many Pods are written to at most; the API server has others to serve."""
     settle_seconds: _Seconds = 0.25
     """Changes of Services that follow each other this closely are dealt with together."""

@@ -138,7 +138,7 @@ async def test_a_service_exported_to_another_namespace_is_reached_from_there(wor
 
 async def test_one_change_is_one_patch_a_pod_and_is_measured(world, shop) -> None:
     """Only Pods with our label are known; none is out of date in the end; the change is one more in the histogram."""
-    injected = [one for one in await _all_pods(world) if names.INJECTED in one["metadata"]["labels"]]
+    injected = [one for one in await _all_pods(world) if names.INJECTED in one["metadata"].get("labels", {})]
     concerned = [one for one in injected if one["metadata"]["namespace"] == SHOP]
     before, changes = await _patches(shop), await shop.metric(f"{CHANGE}_count", RECONCILER)
 
