@@ -85,33 +85,42 @@ async def test_what_the_operator_says_is_not_asked_for(told: str, fine: bool) ->
     assert (found.missing() is None) is fine
 
 
-def test_outside_of_a_pod_nothing_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The machine's own search domains are no cluster's."""
-    monkeypatch.setattr(cluster, "own_namespace", lambda: None)
-    conf = tmp_path / "resolv.conf"
-    conf.write_text("search shop.svc.corp.example svc.corp.example corp.example\n")
+HOSTS = """# Kubernetes-managed hosts file.
+127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+10.244.1.5\twebhook-0
+"""
+SEARCH = "search sidecars.svc.corp.example svc.corp.example corp.example\n"
 
-    assert found_out(conf) == {}
+
+def _etc(folder: Path, monkeypatch: pytest.MonkeyPatch, **files: str) -> Path:
+    monkeypatch.setattr(cluster.socket, "gethostname", lambda: "webhook-0")
+    for name, text in files.items():
+        (folder / name.replace("_", ".")).write_text(text)
+    return folder
+
+
+def test_outside_of_a_pod_nothing_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's own search domains and addresses are no cluster's."""
+    monkeypatch.setattr(cluster, "own_namespace", lambda: None)
+
+    assert found_out(_etc(tmp_path, monkeypatch, resolv_conf=SEARCH, hosts="fd00::5 webhook-0\n")) == {}
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("files", "expected"),
     [
-        (
-            "search sidecars.svc.corp.example svc.corp.example corp.example\n",
-            {"sidecar.cluster_domain": "corp.example"},
-        ),
-        ("nameserver 10.96.0.10\n", {}),
-        (None, {}),
+        ({"resolv_conf": SEARCH, "hosts": HOSTS}, {"sidecar.cluster_domain": "corp.example"}),
+        ({"resolv_conf": "nameserver 10.96.0.10\n", "hosts": f"{HOSTS}fd00::5\twebhook-0\n"}, {"sidecar.ipv6": True}),
+        ({"hosts": "fd00::5\twebhook-0.service.sidecars.svc.cluster.local\twebhook-0\n"}, {"sidecar.ipv6": True}),
+        ({"hosts": f"{HOSTS}fd00::6\tanother-host # webhook-0\n"}, {}),
+        ({}, {}),
     ],
 )
-def test_a_pod_s_own_files_tell_namespace_and_domain(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, expected: dict[str, Any]
+def test_a_pod_s_own_files_tell_of_its_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], expected: dict[str, Any]
 ) -> None:
-    """What they do not tell keeps its default."""
+    """Namespace, domain, and whether its addresses are IPv6 too; what they do not tell keeps its default."""
     monkeypatch.setattr(cluster, "own_namespace", lambda: "sidecars")
-    conf = tmp_path / "resolv.conf"
-    if text is not None:
-        conf.write_text(text)
 
-    assert found_out(conf) == {"sidecar.own_namespace": "sidecars", **expected}
+    assert found_out(_etc(tmp_path, monkeypatch, **files)) == {"sidecar.own_namespace": "sidecars", **expected}

@@ -183,6 +183,18 @@ async def test_the_cluster_s_domain_is_what_the_webhook_once_wrote() -> None:
     assert (await findings(api))["configuration"].result is Result.OK
 
 
+async def test_pods_that_listen_on_ipv6_say_that_the_webhook_found_some() -> None:
+    """Where it runs, too; an IPv4 cluster's Pods are not taken for out of date, nor those."""
+    api = world.healthy()
+    before = (await context(api).installed.sidecar()).ipv6
+    for number in range(2):
+        annotations = api.find("Pod", f"web-6d4b-{number}")["metadata"]["annotations"]
+        annotations[names.BOOTSTRAP] = annotations[names.BOOTSTRAP].replace("ipv4_compat: false", "ipv4_compat: true")
+
+    assert before is False
+    assert (await context(api).installed.sidecar()).ipv6 is True
+
+
 def test_without_a_pod_that_names_it_the_domain_is_not_known() -> None:
     """A sidecar without upstreams names none."""
     assert cluster_domain([builders.pod(), world.injected(builders.pod())]) is None

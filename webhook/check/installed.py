@@ -26,6 +26,7 @@ from webhook.settings import load_settings
 from webhook.templates import dump, load_templates
 
 _DOMAIN: Final = re.compile(r"\.svc\.([a-z0-9-]+(?:\.[a-z0-9-]+)*)\.[\"'\s]")
+_IPV6: Final = "ipv4_compat: true"
 _SIDECAR: Final = "EVENKEEL_SIDECAR_"
 
 Decided = tuple[SidecarSettings, Templates]
@@ -69,6 +70,8 @@ class Installed:
             # The webhook finds it where it runs; what it once wrote says what it found.
             domain = cluster_domain(await self._facts.injected()) or sidecar.cluster_domain
             sidecar = dataclasses.replace(sidecar, cluster_domain=domain)
+        if not sidecar.ipv6 and ipv6(await self._facts.injected()):
+            sidecar = dataclasses.replace(sidecar, ipv6=True)
         return sidecar, loaded
 
     async def _from_cluster(self) -> Decided:
@@ -129,3 +132,9 @@ def cluster_domain(pods: Iterable[JsonObject]) -> str | None:
         if match := _DOMAIN.search(text):
             found[match[1]] += 1
     return found.most_common(1)[0][0] if found else None
+
+
+def ipv6(pods: Iterable[JsonObject]) -> bool:
+    """Say whether most Pods' bootstraps listen on IPv6 too."""
+    found = [_IPV6 in (pod["metadata"].get("annotations") or {}).get(names.BOOTSTRAP, "") for pod in pods]
+    return sum(found) * 2 > len(found)

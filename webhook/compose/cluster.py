@@ -4,32 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
 
 from webhook.kube.api import Api
-from webhook.kube.config import cluster_domain, own_namespace
+from webhook.kube.config import cluster_domain, has_ipv6, own_namespace
 from webhook.kube.errors import ClusterError
 
-_RESOLV_CONF: Final = Path("/etc/resolv.conf")
+_ETC: Final = Path("/etc")
 _OLDEST: Final = (1, 29)
 """Before it an init container that is to run for ever keeps its Pod from ever starting."""
 _RETRY_SECONDS: Final = 2.0
 
 
-def found_out(resolv_conf: Path = _RESOLV_CONF) -> dict[str, Any]:
-    """Give the settings that a Pod's own files tell: its namespace and the cluster's domain; outside of one, none."""
+def found_out(etc: Path = _ETC) -> dict[str, Any]:
+    """Give the settings that a Pod's own files tell; outside of one, none.
+
+    They are its namespace, the cluster's domain, and whether Pods have IPv6 addresses: a sidecar that listens on IPv4
+    alone would never be found ready where they have no others.
+    """
     namespace = own_namespace()
     if namespace is None:
         return {}
     found: dict[str, Any] = {"sidecar.own_namespace": namespace}
+    if domain := cluster_domain(_text(etc / "resolv.conf")):
+        found["sidecar.cluster_domain"] = domain
+    if has_ipv6(_text(etc / "hosts"), socket.gethostname()):
+        found["sidecar.ipv6"] = True
+    return found
+
+
+def _text(path: Path) -> str:
     try:
-        domain = cluster_domain(resolv_conf.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
-        domain = None
-    return found | ({"sidecar.cluster_domain": domain} if domain else {})
+        return ""
 
 
 class KubernetesVersion:

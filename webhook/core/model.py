@@ -191,7 +191,7 @@ class SidecarSettings:
     ports: Ports = Ports()
     cluster_domain: str = "cluster.local"
     ipv6: bool = False
-    """Listeners on all addresses bind `::` with IPv4 compatibility, egress also [::1]."""
+    """Listeners on all addresses bind `::` with IPv4 compatibility, egress also [::1]. In a cluster it is found out."""
     log_level: str = "warning"
     concurrency: int = 2
     """Worker threads."""

@@ -106,6 +106,12 @@ def cluster_domain(resolv_conf: str) -> str | None:
     return None
 
 
+def has_ipv6(hosts: str, hostname: str) -> bool:
+    """Say whether a Pod has an IPv6 address, by its /etc/hosts: the kubelet lists all of its addresses by its name."""
+    entries = (line.partition("#")[0].split() for line in hosts.splitlines())
+    return any(":" in address for address, *names in filter(None, entries) if hostname in names)
+
+
 def own_namespace(account: Path = SERVICE_ACCOUNT) -> str | None:
     """Give the namespace that this Pod runs in, or None outside of one."""
     try:
