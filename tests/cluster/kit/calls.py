@@ -17,10 +17,11 @@ BY_NAMESPACE: Final = "inject.evenkeel.dev"
 """The entry for namespaces that say enabled."""
 BY_POD: Final = "inject-pods.evenkeel.dev"
 """The entry for Pods that ask for themselves."""
+FAIL_OPENS: Final = "apiserver_admission_webhook_fail_open_count"
+"""Calls that failed, and after which the API server went on without us."""
 _CALLS: Final = "apiserver_admission_webhook_request_total"
 _EXCLUDED: Final = "apiserver_admission_match_condition_exclusions_total"
 _FAILED: Final = "apiserver_admission_match_condition_evaluation_errors_total"
-_FAIL_OPEN: Final = "apiserver_admission_webhook_fail_open_count"
 _ANSWERS: Final = "evenkeel_admissions_total"
 
 
@@ -49,7 +50,7 @@ async def answers(evenkeel: Installed) -> AsyncIterator[Counter[str]]:
 async def _made(world: World, kind: str) -> Counter[str]:
     text = await world.plane.metrics()
     found: Counter[str] = Counter()
-    for metric, prefix in ((_CALLS, ""), (_EXCLUDED, "not "), (_FAILED, "failed "), (_FAIL_OPEN, "open ")):
+    for metric, prefix in ((_CALLS, ""), (_EXCLUDED, "not "), (_FAILED, "failed "), (FAIL_OPENS, "open ")):
         for labels, value in series(text, metric):
             # An entry's conditions are counted under `admit` too, its failures under `admitting`.
             if labels.get("type", "").startswith(kind):

@@ -12,6 +12,7 @@ from typing import Any, Final
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from tests.cluster.kit.calls import FAIL_OPENS
 from tests.cluster.kit.install import NAMESPACE, WEBHOOK, Installed, total
 from tests.cluster.kit.rest import Rest, RestError
 from tests.cluster.kit.world import World
@@ -88,7 +89,7 @@ def der(certificate: x509.Certificate) -> bytes:
 
 async def fail_opens(world: World) -> float:
     """Give how often the API server created a Pod without the answer it asked us for."""
-    return total(await world.plane.metrics(), "apiserver_admission_webhook_fail_open_count", name="inject.evenkeel.dev")
+    return total(await world.plane.metrics(), FAIL_OPENS, name="inject.evenkeel.dev")
 
 
 async def _shown(address: str) -> bytes:

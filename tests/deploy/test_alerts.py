@@ -1,0 +1,49 @@
+"""The alerts ask for metrics that exist; for those of the API server see tests/cluster/test_alerts.py."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from prometheus_client.exposition import generate_latest
+
+from tests.cluster.kit.calls import FAIL_OPENS
+from tests.deploy.objects import COMPONENTS, read
+from webhook.kube.metrics import DiscoveryMetrics
+from webhook.observe import Metrics, Result
+from webhook.reconcile.metrics import ReconcilerMetrics
+from webhook.tls.metrics import PublishedMetrics
+
+[RULE] = read(COMPONENTS / "alerts" / "alerts.yaml")
+ALERTS = {one["alert"]: one for group in RULE["spec"]["groups"] for one in group["rules"]}
+
+
+def _metrics(prefix: str) -> Iterator[str]:
+    for alert in ALERTS.values():
+        yield from re.findall(rf"\b{prefix}\w+", alert["expr"])
+
+
+def test_every_metric_of_ours_exists() -> None:
+    """Webhook and reconciler have them from their first moment."""
+    metrics = Metrics()
+    metrics.certificate.loaded(0, 1)
+    for part in (DiscoveryMetrics, ReconcilerMetrics, PublishedMetrics):
+        part(metrics.registry)
+    known = set(re.findall(r"^# TYPE (\w+)", generate_latest(metrics.registry).decode(), re.MULTILINE))
+
+    asked = set(_metrics("evenkeel_"))
+
+    assert len(asked) >= 6
+    assert asked <= known
+
+
+def test_what_is_said_is_whole() -> None:
+    """A severity, a summary, and what it means."""
+    assert all({"summary", "description"} == alert["annotations"].keys() for alert in ALERTS.values())
+    assert {alert["labels"]["severity"] for alert in ALERTS.values()} == {"warning", "critical"}
+    assert f'result="{Result.CRASHED.value}"' in ALERTS["EvenkeelBug"]["expr"]
+
+
+def test_calls_that_failed_open_are_asked_for_as_they_are_counted() -> None:
+    """By the name that the tests on a real API server read."""
+    assert FAIL_OPENS in ALERTS["EvenkeelNotCalled"]["expr"]
