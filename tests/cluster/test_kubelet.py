@@ -52,7 +52,7 @@ async def test_annotations_reach_the_pod_s_files(world) -> None:
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "reader"}, "spec": spec}
     path = "/api/v1/namespaces/kubelet-files/pods/reader"
     await world.rest.post("/api/v1/namespaces/kubelet-files/pods", pod)
-    await until(world.rest, path, lambda found: found.get("status", {}).get("phase") == "Running")
+    await until(world.rest, path, _is_ready)
 
     await world.rest.patch(path, {"metadata": {"annotations": {"example.com/note": "new"}}})
 
@@ -75,6 +75,12 @@ async def test_a_deleted_pod_ends_and_is_gone(world) -> None:
     await world.gone("kubelet-ends")
 
     assert world.kubelet.running("kubelet-ends") == []
+
+
+def _is_ready(pod: Any) -> bool:
+    """Say whether all containers run; the phase is Running a moment before they do."""
+    statuses = pod.get("status", {}).get("containerStatuses") or ()
+    return bool(statuses) and all(one["ready"] for one in statuses)
 
 
 def _addresses(slices: Any) -> set[str]:

@@ -81,27 +81,42 @@ class Kubelet:
         await self._follow("/api/v1/pods", self._seen)
 
     async def _follow(self, path: str, seen: Callable[[str, Json], None]) -> None:
-        """Call `seen` for every object and its changes, for ever; after a break for what there is."""
+        """Call `seen` for every object and its changes, for ever; after a break for what there is, and is no more."""
+        known: dict[str, Json] = {}
+
+        def tell(event: str, item: Json) -> None:
+            if event == "DELETED":
+                known.pop(item["metadata"]["uid"], None)
+            else:
+                known[item["metadata"]["uid"]] = item
+            seen(event, item)
+
         while True:
             with contextlib.suppress(RestError, httpx.HTTPError, OSError):
                 listed = await self._rest.get(path)
+                there = {item["metadata"]["uid"] for item in listed["items"]}
+                # Deleted during the break: nobody else would end its Pod.
+                for gone in [item for uid, item in known.items() if uid not in there]:
+                    tell("DELETED", gone)
                 for item in listed["items"]:
-                    seen("ADDED", item)
+                    tell("ADDED", item)
                 version = listed["metadata"]["resourceVersion"]
                 async for event in self._rest.watch(path, resourceVersion=version):
-                    seen(event["type"], event["object"])
+                    tell(event["type"], event["object"])
             await asyncio.sleep(_RETRY_SECONDS)
 
     def _seen(self, event: str, document: Json) -> None:
         uid = document["metadata"]["uid"]
         if not self._wants(document) or document["spec"].get("nodeName") not in (None, NODE_NAME):
             return
+        if event == "DELETED" and uid not in self._lives:
+            return
         if event == "DELETED":
             document["metadata"].setdefault("deletionTimestamp", "now")
             document["metadata"]["deletionGracePeriodSeconds"] = 0
         self._latest[uid] = document
         self._news.setdefault(uid, asyncio.Event()).set()
-        if uid not in self._lives and event != "DELETED":
+        if uid not in self._lives:
             life = self._group.create_task(self._live(document), name=f"life of {document['metadata']['name']}")
             self._lives[uid] = life
             life.add_done_callback(lambda _: self._forget(uid))
