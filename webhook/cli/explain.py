@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +19,10 @@ from webhook.cli.config import Target
 from webhook.cli.explain_text import as_text
 from webhook.cli.explanation import Engine, Subject, explain
 from webhook.cli.report import Report, write_result
-from webhook.cli.workloads import Workload, read_input, workloads
+from webhook.cli.workloads import Workload, load_both, read_input, workloads
 from webhook.core import names
 from webhook.core.catalog import Catalog, build_catalog
 from webhook.core.errors import EvenkeelError, ManifestError, NotAPod
-from webhook.core.inject import Injector
 from webhook.core.model import JsonObject, Namespace
 from webhook.core.pod import read_pod
 from webhook.core.workloads import pod_template
@@ -35,11 +33,7 @@ from webhook.manifests import STDIN, objects, read_documents
 
 def load_engine(settings: Path | None, templates: Path | None) -> Engine:
     """Make what judges, by the operator's settings; raises SettingsError with every problem."""
-    from webhook.settings import load_settings
-    from webhook.templates import dump, load_templates
-
-    loaded = load_settings(settings, os.environ, {"templates": templates})
-    return Engine(Injector(loaded.sidecar, load_templates(loaded.templates), dump), loaded.sidecar)
+    return Engine(*load_both(settings, templates))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from webhook.core import names
 from webhook.core.catalog import Catalog, build_catalog
 from webhook.core.errors import ManifestError, NotAPod, PodRejected
 from webhook.core.inject import Injector
-from webhook.core.model import JsonObject, Namespace, Outcome
+from webhook.core.model import JsonObject, Namespace, Outcome, SidecarSettings
 from webhook.core.pod import Pod, read_pod
 from webhook.core.workloads import DEFAULT_NAMESPACE, pod_template
 from webhook.manifests import STDIN, Document, objects, read_documents
@@ -66,11 +66,16 @@ class Verdict:
 
 def load_injector(settings: Path | None, templates: Path | None) -> Injector:
     """Make the injector that the operator's settings ask for; raises SettingsError with every problem."""
+    return load_both(settings, templates)[0]
+
+
+def load_both(settings: Path | None, templates: Path | None) -> tuple[Injector, SidecarSettings]:
+    """Make the same injector, and give the settings of the sidecars that it puts in."""
     from webhook.settings import load_settings
     from webhook.templates import dump, load_templates
 
     loaded = load_settings(settings, os.environ, {"templates": templates})
-    return Injector(loaded.sidecar, load_templates(loaded.templates), dump)
+    return Injector(loaded.sidecar, load_templates(loaded.templates), dump), loaded.sidecar
 
 
 def read_input(files: Sequence[str], catalog: Sequence[str], namespace: str | None) -> Input:
