@@ -64,6 +64,28 @@ async def test_annotations_reach_the_pod_s_files(world) -> None:
     assert (code, token.count(".")) == (0, 2)
 
 
+async def test_tokens_are_each_pod_s_own_and_renewed_beside_its_annotations(world) -> None:
+    """With an audience of their own; the API server says whose they are, and takes the new ones as well."""
+    await world.namespace("kubelet-tokens", run=True)
+    for name in ("one", "two"):
+        await world.rest.post("/api/v1/namespaces/kubelet-tokens/pods", _with_token(name))
+    for name in ("one", "two"):
+        await until(world.rest, f"/api/v1/namespaces/kubelet-tokens/pods/{name}", _is_ready)
+
+    one, two = sorted(world.kubelet.running("kubelet-tokens"), key=lambda pod: pod.name)
+    before = await _mounted(one)
+    world.kubelet.expire_tokens()
+    async with asyncio.timeout(15):
+        while (after := await _mounted(one))[0] == before[0]:
+            await asyncio.sleep(0.05)
+    reviewed = [await _review(world, token) for token in (before[0], after[0], (await _mounted(two))[0])]
+
+    assert [status["user"]["extra"]["authentication.kubernetes.io/pod-name"] for status in reviewed] == [
+        ["one"], ["one"], ["two"],
+    ]  # fmt: skip
+    assert (before[1], after[1]) == ("noted", "noted")
+
+
 async def test_a_deleted_pod_ends_and_is_gone(world) -> None:
     """With its process, and from the API server."""
     await world.namespace("kubelet-ends", run=True)
@@ -75,6 +97,41 @@ async def test_a_deleted_pod_ends_and_is_gone(world) -> None:
     await world.gone("kubelet-ends")
 
     assert world.kubelet.running("kubelet-ends") == []
+
+
+def _with_token(name: str) -> dict[str, Any]:
+    """Give a Pod with a token for somebody else than the API server, and an annotation in the same volume."""
+    items = [{"path": "note", "fieldRef": {"fieldPath": "metadata.annotations['example.com/note']"}}]
+    token = {"audience": "somebody", "expirationSeconds": 3600, "path": "token"}
+    volume = {
+        "name": "proof",
+        "projected": {"sources": [{"downwardAPI": {"items": items}}, {"serviceAccountToken": token}]},
+    }
+    container = {"name": "app", "image": "grpc-echo", "args": ["50051"]}
+    container["volumeMounts"] = [{"name": "proof", "mountPath": "/proof", "readOnly": True}]
+    metadata = {"name": name, "annotations": {"example.com/note": "noted"}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata,
+        "spec": {"containers": [container], "volumes": [volume]},
+    }
+
+
+async def _mounted(pod: Any) -> tuple[str, str]:
+    """Give the token and the note as the container finds them."""
+    code, text = await pod.execute("app", ["sh", "-c", "cat /proof/token; echo; cat /proof/note"])
+    assert code == 0
+    token, note = text.splitlines()
+    return token, note
+
+
+async def _review(world: Any, token: str) -> Any:
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview"}
+    spec = {"token": token, "audiences": ["somebody"]}
+    answer = await world.rest.post("/apis/authentication.k8s.io/v1/tokenreviews", {**review, "spec": spec})
+    assert answer["status"]["authenticated"] is True
+    return answer["status"]
 
 
 def _is_ready(pod: Any) -> bool:

@@ -14,12 +14,12 @@ STORE = Store(
 )
 
 
-def _create(tmp_path, *volumes, annotations=None):
+def _create(tmp_path, *volumes, annotations=None, store=STORE):
     metadata = {"name": "web", "namespace": "shop", "uid": "u", "annotations": annotations or {}}
     pod = PodView(
         {"metadata": metadata, "spec": {"containers": [], "volumes": list(volumes)}}, "1.2.3.4", "1.2.3.1", "n"
     )
-    made = Volumes(tmp_path / "volumes", STORE)
+    made = Volumes(tmp_path / "volumes", store)
     made.create(pod)
     return made, pod
 
@@ -64,6 +64,54 @@ def test_tokens_are_projected_by_audience(tmp_path):
     folder = tmp_path / "volumes" / "p"
 
     assert ["for-the-cluster", "for-us"] == [(folder / name).read_text() for name in ("token", "ours")]
+
+
+def test_a_token_of_the_pod_itself_counts_before_its_accounts(tmp_path):
+    """Bound to the Pod, as a kubelet's are: with another's it would be taken for that one."""
+    store = Store(tokens={("shop", "default"): {"us": "the account's"}, ("shop", "u"): {"us": "the Pod's own"}})
+    source = {"serviceAccountToken": {"path": "token", "audience": "us"}}
+    _create(tmp_path, {"name": "p", "projected": {"sources": [source]}}, store=store)
+
+    assert "the Pod's own" == (tmp_path / "volumes" / "p" / "token").read_text()
+
+
+def test_a_token_and_annotations_of_one_volume_change_by_one_swap(tmp_path):
+    """Whoever watches `..data` hears of either, and never sees a file that is half written."""
+    tokens = {("shop", "u"): {"us": "first"}}
+    downward, token = DOWNWARD["downwardAPI"], {"path": "token", "audience": "us"}
+    sources = [{"downwardAPI": downward}, {"serviceAccountToken": token}]
+    volume = {"name": "v", "projected": {"sources": sources}}
+    volumes, pod = _create(tmp_path, volume, annotations={"a": "1"}, store=Store(tokens=tokens))
+    folder = tmp_path / "volumes" / "v"
+
+    def shown():
+        return (folder / "..data").readlink(), (folder / "a").read_text(), (folder / "token").read_text()
+
+    began = shown()
+    tokens["shop", "u"] = {"us": "second"}
+    volumes.refresh(pod)
+    renewed = shown()
+    pod.document["metadata"]["annotations"]["a"] = "2"
+    volumes.refresh(pod)
+    annotated = shown()
+    volumes.refresh(pod)
+
+    assert [("1", "first"), ("1", "second"), ("2", "second")] == [one[1:] for one in (began, renewed, annotated)]
+    assert 3 == len({began[0], renewed[0], annotated[0]})
+    assert annotated == shown()
+    assert [] == [path for path in folder.iterdir() if not path.is_symlink() and path.name != str(annotated[0])]
+
+
+def test_of_a_secret_only_the_named_keys_are_there(tmp_path):
+    """What stands beside them reaches no file of the Pod's."""
+    store = Store(secrets={("shop", "tls"): {"tls.crt": "c", "tls.key": "k", "signing-ca.key": "never"}})
+    items = [{"key": key, "path": key} for key in ("tls.crt", "tls.key")]
+    volume = {"name": "s", "secret": {"secretName": "tls", "items": items}}
+    _create(tmp_path, volume, store=store)
+    folder = tmp_path / "volumes" / "s"
+
+    assert {"tls.crt", "tls.key"} == {path.name for path in folder.iterdir() if not path.name.startswith("..")}
+    assert {"tls.crt", "tls.key"} == {path.name for path in (folder / "..data").iterdir()}
 
 
 def test_a_kept_volume_is_mounted_read_only_and_follows(tmp_path):

@@ -15,7 +15,8 @@ class Store:
     config_maps: Contents = field(default_factory=dict)
     secrets: Contents = field(default_factory=dict)
     tokens: Contents = field(default_factory=dict)
-    """Tokens by their audience, of each service account by (namespace, name); without an audience it is empty."""
+    """Tokens by their audience, which is empty where a Pod names none: of one Pod by (namespace, uid), and of all other
+    Pods of a service account by (namespace, name)."""
 
     def find(self, kind: str, namespace: str, name: str, *, optional: bool) -> Mapping[str, str] | None:
         """Give a ConfigMap's or Secret's data, or None if it is optional; else ContainerError names it."""
@@ -27,11 +28,11 @@ class Store:
             raise ContainerError("CreateContainerConfigError", message)
         return data
 
-    def token(self, namespace: str, account: str, audience: str) -> str:
-        """Give a service account's token; ContainerError names it if there is none."""
-        token = self.tokens.get((namespace, account), {}).get(audience)
-        if token is None:
-            wanted = f"a token of service account {namespace}/{account} for {audience or 'the cluster'!r}"
-            message = f"{wanted} was not given to this node"
-            raise ContainerError("CreateContainerConfigError", message)
-        return token
+    def token(self, namespace: str, uid: str, account: str, audience: str) -> str:
+        """Give a Pod's token, its own before its service account's; ContainerError names it if there is none."""
+        for holder in (uid, account):
+            token = self.tokens.get((namespace, holder), {}).get(audience)
+            if token is not None:
+                return token
+        wanted = f"a token of service account {namespace}/{account} for {audience or 'the cluster'!r}"
+        raise ContainerError("CreateContainerConfigError", f"{wanted} was not given to this node")

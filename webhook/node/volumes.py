@@ -122,7 +122,7 @@ def _from_store(kind: str, name_field: str) -> "_Source":
 
 def _token(spec: Mapping[str, Any], pod: PodView, store: Store, mode: int) -> _Files:
     account = pod.document["spec"].get("serviceAccountName") or "default"
-    token = store.token(pod.namespace, account, spec.get("audience") or "")
+    token = store.token(pod.namespace, pod.document["metadata"]["uid"], account, spec.get("audience") or "")
     return {spec["path"]: Content(token.encode(), mode)}
 
 

@@ -1,15 +1,15 @@
-"""The Secrets, ConfigMaps and tokens that Pods mount, fetched for the node that runs them."""
+"""The Secrets and ConfigMaps that Pods mount, fetched for the node that runs them."""
 
 from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from tests.cluster.kit.rest import Json, Rest, RestError
+from tests.cluster.kit.tokens import Tokens
 
 _NOT_FOUND: Final = 404
-_TOKEN_SECONDS: Final = 3607
 _REFERENCES: Final = {
     "configMapRef": "ConfigMap",
     "configMapKeyRef": "ConfigMap",
@@ -20,12 +20,12 @@ _KINDS: Final = {"ConfigMap": "configmaps", "Secret": "secrets"}
 
 
 class Given:
-    """What was fetched; the three dictionaries are the node's own."""
+    """What was fetched, and the tokens; the dictionaries are the node's own."""
 
     def __init__(self, rest: Rest) -> None:
         self.config_maps: dict[tuple[str, str], dict[str, str]] = {}
         self.secrets: dict[tuple[str, str], dict[str, str]] = {}
-        self.tokens: dict[tuple[str, str], dict[str, str]] = {}
+        self.tokens = Tokens(rest)
         self._rest = rest
         self._known: set[tuple[str, str, str]] = set()
 
@@ -35,14 +35,12 @@ class Given:
         for kind, name in _referred(pod["spec"]):
             self._known.add((kind, namespace, name))
             await self._fetch(kind, namespace, name)
-        account = pod["spec"].get("serviceAccountName") or "default"
-        for audience in _audiences(pod["spec"]):
-            await self._issue(pod, namespace, account, audience)
+        await self.tokens.prepare(pod)
 
     async def refresh(self) -> bool:
-        """Fetch everything again; say whether anything changed."""
+        """Fetch everything again, and renew tokens that are due; say whether anything changed."""
         changes = [await self._fetch(*key) for key in list(self._known)]
-        return any(changes)
+        return any([*changes, await self.tokens.refresh()])
 
     async def _fetch(self, kind: str, namespace: str, name: str) -> bool:
         known = self.config_maps if kind == "ConfigMap" else self.secrets
@@ -57,16 +55,6 @@ class Given:
         texts = data if kind == "ConfigMap" else {key: b64decode(text).decode() for key, text in data.items()}
         known[namespace, name] = texts
         return texts != before
-
-    async def _issue(self, pod: Json, namespace: str, account: str, audience: str) -> None:
-        bound = {"apiVersion": "v1", "kind": "Pod", "name": pod["metadata"]["name"], "uid": pod["metadata"]["uid"]}
-        spec: dict[str, Any] = {"expirationSeconds": _TOKEN_SECONDS, "boundObjectRef": bound}
-        if audience:
-            spec["audiences"] = [audience]
-        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
-        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
-        token = (await self._rest.post(path, request))["status"]["token"]
-        self.tokens.setdefault((namespace, account), {})[audience] = token
 
 
 def _sources(spec: Json) -> Iterator[Json]:
@@ -88,9 +76,3 @@ def _referred(spec: Json) -> Iterator[tuple[str, str]]:
 
 def _value_sources(container: Json) -> Iterator[Json]:
     yield from (variable["valueFrom"] for variable in container.get("env") or () if "valueFrom" in variable)
-
-
-def _audiences(spec: Json) -> Iterator[str]:
-    for source in _sources(spec):
-        if found := source.get("serviceAccountToken"):
-            yield found.get("audience") or ""

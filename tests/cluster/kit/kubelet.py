@@ -63,6 +63,10 @@ class Kubelet:
         found = (pod for pod in self.pods.values() if not pod.deleting)
         return [pod for pod in found if pod.name.startswith(f"{namespace}/{prefix}")]
 
+    def expire_tokens(self) -> None:
+        """Have every Pod's tokens renewed within seconds, as otherwise before they expire."""
+        self._given.tokens.expire()
+
     async def _follow_services(self) -> None:
         known: set[tuple[str, str]] = set()
 
@@ -124,6 +128,7 @@ class Kubelet:
     def _forget(self, uid: str) -> None:
         for known in (self._lives, self._latest, self._news, self.pods):
             known.pop(uid, None)
+        self._given.tokens.forget(uid)
 
     async def _live(self, document: Json) -> None:
         metadata = document["metadata"]

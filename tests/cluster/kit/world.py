@@ -56,7 +56,7 @@ class World:
                     folder=self._folder / "pods",
                     config_maps=given.config_maps,
                     secrets=given.secrets,
-                    tokens=given.tokens,
+                    tokens=given.tokens.by_pod,
                 )
             )
             await enter(self.plane)
