@@ -1,0 +1,1 @@
+"""The control plane that pushes: everything that speaks xDS over gRPC."""
