@@ -1,4 +1,4 @@
-"""A gRPC client as applications in Python are: `client.py [--rpcs N] [--deadline SECONDS] [--authority NAME] TARGET ...`.
+"""A gRPC client as Python applications are: `client.py [--rpcs N] [--deadline SECONDS] [--authority NAME] TARGET ...`.
 
 It makes its calls to each target over one connection and prints, by target, who answered how many and which errors
 there were. Messages are bytes, so that no generated code is needed.
