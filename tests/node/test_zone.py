@@ -52,6 +52,14 @@ def test_pods_have_names_of_their_own():
     assert ((f"web-0.{BASE}", 8080), (f"10-244-0-3.{BASE}", 9090)) == zone.servers[f"_grpc._tcp.{BASE}"]
 
 
+def test_a_service_with_an_address_has_one_name_and_no_pods_below_it():
+    """As CoreDNS; SRV leads to the Service itself, with its own port."""
+    zone = build({("shop", "echo"): _service(clusterIP="10.96.0.7")}, [_endpoint(2, ports={"api": 8080})], D)
+
+    assert {BASE: ("10.96.0.7",)} == zone.addresses
+    assert {f"_grpc._tcp.{BASE}": ((BASE, 50051),)} == zone.servers
+
+
 ZONE = Zone(D, {BASE: ("10.244.0.2", "10.244.0.3"), f"none.shop.svc.{D}": ()}, {f"_g._tcp.{BASE}": ((f"a.{BASE}", 5),)})
 
 
@@ -111,8 +119,8 @@ def test_changes_are_seen_when_they_are_stale_enough():
     assert ZONE == views.seen()
 
 
-def test_services_are_headless_and_each_change_is_told():
-    """A Service with an address of its own would need somebody to translate it."""
+def test_services_say_whether_they_are_headless_and_each_change_is_told():
+    """Nobody here gives a Service an address that it lacks."""
     told = []
     services = Services(lambda: told.append(len(services.all())))
     document = {**_service(), "metadata": {"name": "echo"}}
@@ -120,7 +128,10 @@ def test_services_are_headless_and_each_change_is_told():
     services.remove("default", "echo")
     assert [1, 0] == told
 
-    with pytest.raises(NodeError, match="clusterIP is None; this node knows only headless ones"):
-        services.apply({**document, "spec": {}})
+    services.apply({**document, "spec": {**document["spec"], "clusterIP": "10.96.0.7"}})
+    assert [1, 0, 1] == told
+    for wrong in ({}, {"clusterIP": ""}, {"clusterIP": "fd00::1"}, {"clusterIP": 7}):
+        with pytest.raises(NodeError, match="must be 'None' \\(headless\\) or an IPv4 address"):
+            services.apply({**document, "spec": wrong})
     with pytest.raises(NodeError, match="there is no Service a/b"):
         services.remove("a", "b")

@@ -1,4 +1,4 @@
-"""The cluster's DNS server, for headless Services, over UDP and TCP."""
+"""The cluster's DNS server, for Services and the Pods of headless ones, over UDP and TCP."""
 
 import asyncio
 import contextlib

@@ -39,12 +39,16 @@ class Zone:
 
 
 def build(services: Mapping[tuple[str, str], Mapping[str, Any]], endpoints: Iterable[Endpoint], domain: str) -> Zone:
-    """Make the zone of all headless Services and the Pods that they select."""
+    """Make the zone of all Services and the Pods that the headless ones select."""
     known = tuple(endpoints)
     addresses: dict[str, tuple[str, ...]] = {}
     servers: dict[str, tuple[tuple[str, int], ...]] = {}
     for (namespace, name), service in services.items():
         base = f"{name}.{namespace}.svc.{domain}".lower()
+        if service["spec"].get("clusterIP", "None") != "None":
+            addresses[base] = (service["spec"]["clusterIP"],)
+            servers |= {_server_name(port, base): ((base, port["port"]),) for port in _named(service["spec"])}
+            continue
         chosen = [one for one in known if one.namespace == namespace and _selects(service["spec"], one)]
         addresses[base] = tuple(one.address for one in chosen)
         addresses |= {_own_name(one, name, base): (one.address,) for one in chosen}
@@ -67,11 +71,17 @@ def _own_name(endpoint: Endpoint, service: str, base: str) -> str:
 def _servers(
     spec: Mapping[str, Any], chosen: Iterable[Endpoint], service: str, base: str
 ) -> Iterator[tuple[str, tuple[tuple[str, int], ...]]]:
-    for port in spec.get("ports") or ():
-        if name := port.get("name"):
-            protocol = (port.get("protocol") or "TCP").lower()
-            found = ((_own_name(one, service, base), _target_port(port, one)) for one in chosen)
-            yield f"_{name}._{protocol}.{base}".lower(), tuple((target, number) for target, number in found if number)
+    for port in _named(spec):
+        found = ((_own_name(one, service, base), _target_port(port, one)) for one in chosen)
+        yield _server_name(port, base), tuple((target, number) for target, number in found if number)
+
+
+def _named(spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [port for port in spec.get("ports") or () if port.get("name")]
+
+
+def _server_name(port: Mapping[str, Any], base: str) -> str:
+    return f"_{port['name']}._{port.get('protocol') or 'TCP'}.{base}".lower()
 
 
 def _target_port(port: Mapping[str, Any], endpoint: Endpoint) -> int:
