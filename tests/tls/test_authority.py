@@ -10,6 +10,8 @@ from cryptography import x509
 
 from tests.tls.cluster import NOW, REGISTRATION, TERMS, verifies
 from tests.tls.pairs import issue as foreign
+from webhook.compose.certificate import terms
+from webhook.settings import Settings
 from webhook.tls.authority import (
     Pair,
     due,
@@ -36,6 +38,19 @@ def test_a_leaf_is_for_every_name_of_the_service() -> None:
         "evenkeel-webhook.evenkeel-system",
         "evenkeel-webhook",
     )
+
+
+def test_one_leaf_is_for_api_servers_and_for_sidecars() -> None:
+    """Each asks for the name of a Service of ours, and takes only that."""
+    wanted = terms(Settings()).names
+    now = datetime.now(UTC)
+    ca = make_authority(now, timedelta(days=1))
+    leaf = issue(ca, wanted, now, timedelta(hours=1))
+    bundle = parse_bundle(Content(leaf.pem, leaf.key))
+    hosts = [f"{service}.evenkeel-system.svc" for service in ("evenkeel-webhook", "evenkeel-xds")]
+
+    assert len(wanted) == len({*wanted}) == 8
+    assert [refusal(bundle, ca.pem, host) for host in hosts] == [None, None]
 
 
 def test_a_strict_verifier_takes_a_leaf_and_the_time_counts() -> None:

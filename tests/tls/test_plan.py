@@ -11,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tls.cluster import NOW, TERMS
-from webhook.tls.authority import issue, make_authority, names_of
+from webhook.compose.certificate import terms
+from webhook.settings import Settings
+from webhook.tls.authority import issue, make_authority, names_of, serving_names
 from webhook.tls.plan import SPREAD, Code, Plan, carry_out, plan
 from webhook.tls.state import State, read_state, write_state
 
@@ -138,6 +140,22 @@ def test_names_are_added_and_none_taken_away() -> None:
     assert after.leaf
     assert {*TERMS.names, *others.names} == {*names_of(after.leaf.certificate)}
     assert [] == _codes(_plan(after, NOW))
+
+
+def test_a_certificate_made_before_sidecars_asked_for_one_is_renewed() -> None:
+    """An upgrade: the CA stays, so API servers notice nothing, and sidecars find the name they ask for."""
+    wanted = terms(Settings())
+    before = replace(wanted, names=serving_names("evenkeel-webhook", "evenkeel-system", "cluster.local"))
+    old = carry_out(plan(None, NOW, before, published=lambda _: True), NOW, before)
+
+    found = plan(write_state(old), NOW, wanted, published=lambda _: True)
+    after = carry_out(found, NOW, wanted)
+
+    assert [Code.LEAF_NAMES] == _codes(found)
+    assert old.leaf is not None is not after.leaf
+    assert {*names_of(old.leaf.certificate), "evenkeel-xds.evenkeel-system.svc"} < {*names_of(after.leaf.certificate)}
+    assert (old.signing, old.bundle) == (after.signing, after.bundle)
+    assert [] == [*plan(write_state(after), NOW, before, published=lambda _: True).steps]
 
 
 def _stranger() -> dict[str, bytes]:

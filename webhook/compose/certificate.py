@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import chain
 from typing import Final
 
 from webhook.core.errors import SettingsError
@@ -47,19 +48,25 @@ def registration(settings: Settings) -> Registration:
     return Registration(settings.webhook_configuration, settings.service, settings.sidecar.own_namespace)
 
 
+def terms(settings: Settings) -> Terms:
+    """Give what a certificate of our own is for: the Service that API servers call, and the one that sidecars call."""
+    sidecar = settings.sidecar
+    services = (settings.service, sidecar.xds_service)
+    names = (serving_names(service, sidecar.own_namespace, sidecar.cluster_domain) for service in services)
+    return Terms(
+        tuple(chain.from_iterable(names)),
+        leaf=timedelta(hours=settings.certificate_lifetime_hours),
+        authority=timedelta(days=settings.ca_lifetime_days),
+    )
+
+
 def _managed(settings: Settings, api: Api | None, metrics: Metrics, handshakes: HandshakeMetrics) -> CertificateSource:
     given = [key for key in _FILES if getattr(settings, key) is not None]
     if given:
         raise SettingsError([f"{key}: found a file, expected none where certificate is self-managed" for key in given])
     if api is None:
         raise SettingsError(["certificate: found self-managed, which needs a cluster to keep its Secret in"])
-    sidecar = settings.sidecar
-    terms = Terms(
-        serving_names(settings.service, sidecar.own_namespace, sidecar.cluster_domain),
-        leaf=timedelta(hours=settings.certificate_lifetime_hours),
-        authority=timedelta(days=settings.ca_lifetime_days),
-    )
-    managed = Managed(settings.certificate_secret, registration(settings), terms, settings.client_ca)
+    managed = Managed(settings.certificate_secret, registration(settings), terms(settings), settings.client_ca)
     return ManagedCertificate(
         api, managed, metrics.certificate, ManagedMetrics(metrics.registry), handshakes=handshakes
     )

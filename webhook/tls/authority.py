@@ -51,7 +51,7 @@ class Pair:
 
 
 def serving_names(service: str, namespace: str, cluster_domain: str) -> tuple[str, ...]:
-    """Give the names a Service is called by; the first is the one that API servers ask for."""
+    """Give the names a Service is called by; the first is the one that API servers and sidecars ask for."""
     inside = f"{service}.{namespace}"
     return f"{inside}.svc", f"{inside}.svc.{cluster_domain}", inside, service
 

@@ -28,9 +28,10 @@ from cryptography import x509
 from webhook.tls.authority import BACKDATED, due, expired, issue, make_authority, names_of, unfit_leaf
 from webhook.tls.state import State, Unusable, read_state
 
-SPREAD: Final = timedelta(minutes=5)
-"""From the writing of a caBundle until every API server goes by it. They watch the webhook configurations, so this
-takes a second; a watch that broke silently is begun anew within a minute or so, and restarts take no longer."""
+SPREAD: Final = timedelta(hours=1)
+"""From the writing of a caBundle until everybody goes by it. API servers watch the webhook configurations, which takes
+a second, or a minute or so where a watch broke silently. Sidecars are told by an annotation of their Pod: the
+reconciler writes 180,000 of them in this time, and a kubelet needs up to two minutes for its part."""
 _CARRIED: Final = timedelta(minutes=15)
 """How long strangers' CAs stay in the bundle when we begin anew: a rollout's time."""
 _MOST_CARRIED: Final = 10

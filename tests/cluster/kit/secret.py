@@ -13,16 +13,18 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.cluster.kit.calls import FAIL_OPENS
-from tests.cluster.kit.install import NAMESPACE, WEBHOOK, Installed, total
+from tests.cluster.kit.install import NAMESPACE, Installed, total
 from tests.cluster.kit.rest import Rest, RestError
 from tests.cluster.kit.world import World
-from webhook.tls.authority import Pair, issue, make_authority, serving_names
+from webhook.compose.certificate import terms
+from webhook.settings import Settings
+from webhook.tls.authority import Pair, issue, make_authority
 from webhook.tls.state import State, decode, encode, read_state, write_state
 
 SECRET: Final = f"/api/v1/namespaces/{NAMESPACE}/secrets/evenkeel-webhook-tls"
 HOOKS: Final = "/apis/admissionregistration.k8s.io/v1"
 CONFIGURATIONS: Final = ("mutatingwebhookconfigurations/evenkeel", "validatingwebhookconfigurations/evenkeel")
-_NAMES: Final = serving_names(WEBHOOK, NAMESPACE, "cluster.local")
+_NAMES: Final = terms(Settings()).names
 _CONFLICT: Final = 409
 _LEAF: Final = timedelta(hours=168)
 _AUTHORITY: Final = timedelta(days=365)
