@@ -88,7 +88,8 @@ class Reflector:
 
     Whatever fails, the last state stays, and it comes back by itself: an expired version (410) leads to a new list,
     a broken connection to a watch from where it broke, each after a pause that grows. A silent connection is given up.
-    `keep` trims an object before it is held, or gives None for one that is not wanted.
+    `keep` trims an object before it is held, or gives None for one that is not wanted. A list comes in pages of
+    `page_size` objects: what is not trimmed yet is held whole, so pages of large objects had better be short.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class Reflector:
         name: str | None = None,
         pace: Pace | None = None,
         observer: Observer | None = None,
+        page_size: int = 500,
     ) -> None:
         self.name = name or resource.plural
         self.last_error: ClusterError | None = None
@@ -117,6 +119,7 @@ class Reflector:
         self._keep = keep
         self._pace = pace or Pace()
         self._observer = observer
+        self._page_size = page_size
         self._backoff = Backoff(self._pace)
         self._objects: dict[Key, Any] = {}
         self._version: str | None = None
@@ -160,7 +163,7 @@ class Reflector:
     async def _list(self) -> str:
         fresh: dict[Key, Any] = {}
         version = ""
-        async with aclosing(self._api.pages(self._path, **self._selectors)) as pages:
+        async with aclosing(self._api.pages(self._path, limit=self._page_size, **self._selectors)) as pages:
             async for page in pages:
                 fresh.update(pair for each in page.items if (pair := self._kept(each))[1] is not None)
                 version = page.version

@@ -91,3 +91,4 @@ SELF_SUBJECT_ACCESS_REVIEWS: Final = Resource(
 SELF_SUBJECT_REVIEWS: Final = Resource(
     "authentication.k8s.io/v1", "selfsubjectreviews", "SelfSubjectReview", namespaced=False
 )
+TOKEN_REVIEWS: Final = Resource("authentication.k8s.io/v1", "tokenreviews", "TokenReview", namespaced=False)

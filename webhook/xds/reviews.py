@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
+
+from prometheus_client import CollectorRegistry, Counter
 
 from webhook.core import names
-from webhook.kube.errors import Unreachable, shorten
+from webhook.kube.errors import ClusterError, Unreachable, shorten
 from webhook.kube.resources import TOKEN_REVIEWS
 from webhook.xds.identity import Identity
+from webhook.xds.refusals import Refusal
 from webhook.xds.tokens import Token
 
 _SECONDS: Final = 5.0
@@ -21,28 +22,46 @@ _EXTRA: Final = "authentication.kubernetes.io/"
 _EXPIRED: Final = "token has expired"
 
 
-class Refusal(StrEnum):
-    """Why a client is not served; a metric's label."""
-
-    MISSING = "missing"
-    MALFORMED = "malformed"
-    AUDIENCE = "wrong-audience"
-    EXPIRED = "expired"
-    NOT_A_POD = "not-a-pod"
-    NOT_BELIEVED = "not-believed"
-    UNAVAILABLE = "unavailable"
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a review found: who it is, or why it is nobody."""
+class Verdict(NamedTuple):
+    """What a review found: who it is, or why it is nobody, for the client and for the log."""
 
     identity: Identity | None
-    refusal: Refusal | None = None
-    sentence: str = ""
+    refusal: Refusal = Refusal.NOT_BELIEVED
+    message: str = ""
 
 
-class Reviewer(Protocol):
+class ReviewMetrics:
+    """How reviews of tokens go."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._reviews = Counter(
+            "evenkeel_xds_token_reviews",
+            "Tokens shown to the API server, by its answer.",
+            ["result"],
+            registry=registry,
+        )
+        self._on_trust = Counter(
+            "evenkeel_xds_tokens_believed_unreviewed",
+            "Clients served on an earlier review of their token, since the API server did not answer.",
+            registry=registry,
+        )
+        for result in ("believed", "refused", "failed"):
+            self._reviews.labels(result)
+
+    def reviewed(self, *, believed: bool) -> None:
+        """Count an answer of the API server."""
+        self._reviews.labels("believed" if believed else "refused").inc()
+
+    def failed(self) -> None:
+        """Count a question without an answer."""
+        self._reviews.labels("failed").inc()
+
+    def believed_unreviewed(self) -> None:
+        """Count a client that is believed on an earlier review."""
+        self._on_trust.inc()
+
+
+class Creator(Protocol):
     """As much of `webhook.kube.api.Api` as is needed here."""
 
     async def create(self, path: str, body: Any, **params: Any) -> Any:
@@ -50,35 +69,46 @@ class Reviewer(Protocol):
 
 
 class Reviews:
-    """Asks the API server."""
+    """Asks the API server, and counts its answers."""
 
-    def __init__(self, api: Reviewer, audience: str = names.TOKEN_AUDIENCE) -> None:
+    def __init__(self, api: Creator, metrics: ReviewMetrics) -> None:
         self._api = api
-        self._audience = audience
+        self._metrics = metrics
 
     async def ask(self, token: Token) -> Verdict:
         """Have a token judged; raises a ClusterError where the API server does not judge."""
+        try:
+            verdict = read_review(await self._created(token))
+        except ClusterError:
+            self._metrics.failed()
+            raise
+        self._metrics.reviewed(believed=verdict.identity is not None)
+        return verdict
+
+    async def _created(self, token: Token) -> Mapping[str, Any]:
         path = TOKEN_REVIEWS.path()
         body = {
             "apiVersion": TOKEN_REVIEWS.api_version,
             "kind": TOKEN_REVIEWS.kind,
-            "spec": {"token": token.text, "audiences": [self._audience]},
+            "spec": {"token": token.text, "audiences": [names.TOKEN_AUDIENCE]},
         }
         try:
             async with asyncio.timeout(_SECONDS):
                 answer = await self._api.create(path, body)
         except TimeoutError as error:
             raise Unreachable("POST", path, f"the API server said nothing for {_SECONDS:g} s") from error
-        return read_review(answer.object, self._audience)
+        review: Mapping[str, Any] = answer.object
+        return review
 
 
-def read_review(review: Mapping[str, Any], audience: str) -> Verdict:
+def read_review(review: Mapping[str, Any]) -> Verdict:
     """Read a TokenReview that came back."""
     status = review.get("status") or {}
     if status.get("authenticated") is not True:
         return _not_believed(shorten(str(status.get("error") or "")))
-    if audience not in (status.get("audiences") or ()):
-        return Verdict(None, Refusal.AUDIENCE, f"the token is not for {audience}")
+    # An authenticator that knows no audiences names none: its word would let in any token of the cluster.
+    if names.TOKEN_AUDIENCE not in (status.get("audiences") or ()):
+        return Verdict(None, Refusal.AUDIENCE, f"the token is not for {names.TOKEN_AUDIENCE}")
     user = status.get("user") or {}
     name, extra = str(user.get("username") or ""), user.get("extra") or {}
     namespace, _, account = name.removeprefix(_ACCOUNT).partition(":")
@@ -91,7 +121,7 @@ def read_review(review: Mapping[str, Any], audience: str) -> Verdict:
 def _not_believed(error: str) -> Verdict:
     if _EXPIRED in error:
         return Verdict(None, Refusal.EXPIRED, "the token has expired")
-    return Verdict(None, Refusal.NOT_BELIEVED, f"the API server does not believe the token{error and ': '}{error}")
+    return Verdict(None, message=f"the API server does not believe the token{error and ': '}{error}")
 
 
 def _first(extra: Mapping[str, Any], key: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from base64 import urlsafe_b64decode
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,9 +27,9 @@ class Token:
 
     text: str
     audiences: frozenset[str]
-    issued: float | None = None
+    issued: float
     """Seconds since 1970, as all times here."""
-    expires: float | None = None
+    expires: float
 
     @property
     def digest(self) -> bytes:
@@ -41,17 +41,14 @@ class Token:
         return "Token(...)"
 
 
-def shown(metadata: Iterable[tuple[str, str | bytes]]) -> str | None:
+def shown(metadata: Mapping[str, str]) -> str | None:
     """Give the token in a call's metadata, raw or after `Bearer`; None where there is none.
 
     Envoy sends the token as its file has it, gRPC libraries write `Bearer` before it.
     """
-    for key, value in metadata:
-        if key.lower() == METADATA_KEY and isinstance(value, str):
-            text = value.strip()
-            scheme = _SCHEME.match(text)
-            return (text[scheme.end() :] if scheme else text) or None
-    return None
+    text = metadata.get(METADATA_KEY, "").strip()
+    scheme = _SCHEME.match(text)
+    return (text[scheme.end() :] if scheme else text) or None
 
 
 def read_token(text: str) -> Token:
@@ -64,7 +61,11 @@ def read_token(text: str) -> Token:
         claims = None
     if not isinstance(claims, dict):
         raise ValueError("it is no JSON web token")  # noqa: TRY004 - the text is wrong, not its type
-    return Token(text, _audiences(claims.get("aud")), _time(claims.get("iat")), _time(claims.get("exp")))
+    expires = _time(claims.get("exp"))
+    if expires is None:
+        raise ValueError("it never expires; a projected one is needed")
+    issued = _time(claims.get("iat"))
+    return Token(text, _audiences(claims.get("aud")), expires if issued is None else issued, expires)
 
 
 def _base64(text: str) -> bytes:

@@ -86,4 +86,6 @@ class Zones:
     def _tell(self, node: str, why: str) -> None:
         if self._told is None:
             self._told = why
-            self._log.warning("the zone of a node cannot be asked for: its Pods are served evenly", node=node, error=why)
+            self._log.warning(
+                "the zone of a node cannot be asked for: its Pods are served evenly", node=node, error=why
+            )
