@@ -13,12 +13,17 @@ from tests.cluster.kit.policies import injected_pod, policies_alone
 from tests.cluster.kit.rest import RestError
 from tests.cluster.kit.rest import until as rest_until
 from webhook.core import names
+from webhook.core.model import Mode
 
 pytestmark = [pytest.mark.cluster, pytest.mark.asyncio(loop_scope="session")]
 
 SAYS_WHY = (
     "Pod some has no Evenkeel sidecar, so its gRPC calls are not balanced. `evenkeel check` says why."
     f" For a Pod without one on purpose, set its label {names.INJECT}=disabled"
+)
+LACKS_BOOTSTRAP = (
+    "Pod some is proxyless and has no GRPC_XDS_BOOTSTRAP_CONFIG, so it finds no xds:/// name."
+    f" `evenkeel check` says why. For a Pod without Evenkeel on purpose, set its label {names.INJECT}=disabled"
 )
 NAMESPACES = {
     "nothing": {},
@@ -81,6 +86,28 @@ class TestBarePods:
         """Nor denied, wherever it is."""
         assert await _create(world, wide, injected_pod()) == ()
 
+    @pytest.mark.parametrize("wide", ["enabled", "enforced"])
+    @pytest.mark.parametrize("variable", ["GRPC_XDS_BOOTSTRAP_CONFIG", "GRPC_XDS_BOOTSTRAP"])
+    async def test_a_proxyless_pod_with_a_bootstrap_is_not_spoken_of(self, world, wide, variable) -> None:
+        """Ours or its author's, in one of its containers."""
+        assert await _create(world, wide, _proxyless(variable)) == ()
+
+    async def test_a_proxyless_pod_without_a_bootstrap_is_bare(self, world) -> None:
+        """It is told so in words of its own, or denied."""
+        warnings = await _create(world, "enabled", _proxyless("OTHER"))
+        with pytest.raises(RestError) as refused:
+            await _create(world, "enforced", _proxyless())
+
+        assert warnings == (_validation("warn", why=LACKS_BOOTSTRAP),)
+        assert refused.value.message.endswith(_validation("deny", denied=True, why=LACKS_BOOTSTRAP))
+
+    async def test_another_mode_is_no_excuse(self, world) -> None:
+        """Only what the webhook would have understood."""
+        document = _proxyless("GRPC_XDS_BOOTSTRAP_CONFIG")
+        document["metadata"]["annotations"][names.MODE] = "proxy-less"
+
+        assert await _create(world, "enabled", document) == (_validation("warn"),)
+
     async def test_a_deployment_s_bare_pods_are_missing_with_the_reason(self, world) -> None:
         """The ReplicaSet's condition says it, where `kubectl describe` shows it."""
         await world.apply([_deployment()], namespace="policies-enforced")
@@ -135,6 +162,41 @@ class TestLabels:
 
         assert _spoken(warnings) == tuple(_meaningless("Pod some", one) for one in said)
 
+    @pytest.mark.parametrize(
+        ("annotations", "said"),
+        [
+            ({names.CAPTURE: "on"}, [f"annotation {names.CAPTURE}=on is neither enabled nor disabled"]),
+            ({names.DISCOVERY: "eds"}, [f"annotation {names.DISCOVERY}=eds is neither dns nor xds"]),
+            ({names.CAPTURE: "enabled", names.DISCOVERY: "xds", "team": "shop"}, []),
+        ],
+    )
+    async def test_annotations_of_a_namespace(self, world, annotations, said) -> None:
+        """At creation and when they are changed; on a Pod the webhook itself speaks of them."""
+        metadata = {"name": "policies-words", "annotations": annotations}
+        document = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+
+        _, created = await world.rest.post_with_warnings("/api/v1/namespaces", document, dryRun="All")
+        change = {"metadata": {"annotations": annotations}}
+        await world.rest.patch("/api/v1/namespaces/policies-nothing", change, dryRun="All")
+        changed = world.rest.warnings
+        of_a_pod = await _create(world, "nothing", pod(annotations=annotations))
+
+        assert _spoken(created) == tuple(f"Namespace policies-words: {one}, and counts as not set" for one in said)
+        assert _spoken(changed) == tuple(f"Namespace policies-nothing: {one}, and counts as not set" for one in said)
+        assert of_a_pod == ()
+
+    @pytest.mark.parametrize("key", names.ANNOTATIONS_ON_NAMESPACES)
+    async def test_a_label_that_is_an_annotation(self, world, key) -> None:
+        """On Namespaces and on Pods: it would mean nothing, and nobody would say so."""
+        metadata = {"name": "policies-words", "labels": {key: "enabled"}}
+        document = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+        _, created = await world.rest.post_with_warnings("/api/v1/namespaces", document, dryRun="All")
+        of_a_pod = await _create(world, "nothing", pod(labels={key: "xds"}))
+
+        said = f"{names.CAPTURE} and {names.DISCOVERY} are annotations, and mean nothing as labels"
+        assert _spoken(created) == (f"Namespace policies-words: {said}",)
+        assert _spoken(of_a_pod) == (f"Pod some: {said}",)
+
     async def test_once_is_enough(self, world) -> None:
         """Who changes something else of the same object did not write the label."""
         await world.namespace("policies-once", {names.INJECT: "odd"})
@@ -167,9 +229,9 @@ async def _create(world: Any, word: str, document: Any) -> tuple[str, ...]:
     return tuple(one for one in warnings if "deprecated since" not in one)
 
 
-def _validation(binding: str | None, *, denied: bool = False) -> str:
+def _validation(binding: str | None, *, denied: bool = False, why: str = SAYS_WHY) -> str:
     policy = f"ValidatingAdmissionPolicy 'evenkeel-bare-pods' with binding 'evenkeel-bare-pods-{binding}'"
-    return f"{policy} denied request: {SAYS_WHY}" if denied else f"Validation failed for {policy}: {SAYS_WHY}"
+    return f"{policy} denied request: {why}" if denied else f"Validation failed for {policy}: {why}"
 
 
 def _meaningless(whose: str, label: str) -> str:
@@ -195,6 +257,12 @@ def _without(kind: str) -> Any:
         del spec["containers"][0]["securityContext"]
     else:
         spec["nodeSelector"] = {names.OS_LABEL if kind == "windows-selected" else f"beta.{names.OS_LABEL}": "windows"}
+    return document
+
+
+def _proxyless(*variables: str) -> Any:
+    document = pod(annotations={names.MODE: Mode.PROXYLESS.value})
+    document["spec"]["containers"][0]["env"] = [{"name": name, "value": "x"} for name in variables]
     return document
 
 

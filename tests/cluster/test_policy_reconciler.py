@@ -24,6 +24,7 @@ FORBIDDEN = {
     "our own label": ({"metadata": {"labels": {names.INJECTED: None}}}, "metadata.labels"),
     "the bootstrap": ({"metadata": {"annotations": {names.BOOTSTRAP: "{}"}}}, "another annotation"),
     "no bootstrap": ({"metadata": {"annotations": {names.BOOTSTRAP: None}}}, "another annotation"),
+    "where the token is": ({"metadata": {"annotations": {names.IDENTITY: "{}"}}}, "another annotation"),
     "what the author says": ({"metadata": {"annotations": {names.UPSTREAMS: "orders"}}}, "another annotation"),
     "a stranger's annotation": ({"metadata": {"annotations": {"team": "other"}}}, "another annotation"),
     "no such annotation": ({"metadata": {"annotations": {"team": None}}}, "another annotation"),

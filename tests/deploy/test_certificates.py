@@ -34,11 +34,12 @@ def _sources(volume: Json) -> list[Any]:
     return [value for key, value in volume.items() if key != "name"]
 
 
-def test_the_certificate_is_for_the_name_that_api_servers_ask_for() -> None:
+def test_the_certificate_is_for_the_names_that_api_servers_and_sidecars_ask_for() -> None:
     """A Service in a namespace, without the cluster's domain."""
     settings = Settings()
+    services = (settings.service, settings.sidecar.xds_service)
 
-    assert LEAF["spec"]["dnsNames"] == [f"{settings.service}.{names.SYSTEM_NAMESPACE}.svc"]
+    assert LEAF["spec"]["dnsNames"] == [f"{service}.{names.SYSTEM_NAMESPACE}.svc" for service in services]
     assert LEAF["spec"]["secretName"] == settings.certificate_secret
     assert "server auth" in LEAF["spec"]["usages"]
 

@@ -85,20 +85,21 @@ def test_every_object_is_ours_by_its_labels_and_in_our_namespace(folder: Path) -
 def test_the_base_has_the_objects_that_the_rest_of_the_project_knows_by_name() -> None:
     """Their names are a contract: code, checks and documentation use them."""
     found = {kind: sorted(of_kind(kind, base())) for kind in {one["kind"] for one in base()}}
-    both = ["evenkeel-reconciler", "evenkeel-webhook"]
+    every = ["evenkeel-reconciler", "evenkeel-webhook", "evenkeel-xds"]
+    called = ["evenkeel-webhook", "evenkeel-xds"]
 
     assert found == {
         "Namespace": [names.SYSTEM_NAMESPACE],
-        "ServiceAccount": both,
-        "ClusterRole": both,
-        "ClusterRoleBinding": both,
+        "ServiceAccount": every,
+        "ClusterRole": every,
+        "ClusterRoleBinding": every,
         "Role": ["evenkeel-reconciler"],
         "RoleBinding": ["evenkeel-reconciler"],
         "PriorityClass": ["evenkeel"],
-        "Deployment": both,
+        "Deployment": every,
         "Lease": ["evenkeel-reconciler"],
-        "Service": ["evenkeel-webhook"],
-        "PodDisruptionBudget": ["evenkeel-webhook"],
+        "Service": called,
+        "PodDisruptionBudget": called,
         "MutatingWebhookConfiguration": ["evenkeel"],
         "ValidatingWebhookConfiguration": ["evenkeel"],
         "ValidatingAdmissionPolicy": ["evenkeel-bare-pods", "evenkeel-labels", "evenkeel-reconciler"],

@@ -8,6 +8,7 @@ import pytest
 
 from tests.deploy.objects import Json, base, expressions, of_kind
 from webhook.core import names
+from webhook.core.model import DiscoveryMode, Mode
 
 POLICIES = of_kind("ValidatingAdmissionPolicy", base())
 BINDINGS = of_kind("ValidatingAdmissionPolicyBinding", base())
@@ -57,10 +58,10 @@ def test_a_message_is_one_line_for_people(name: str) -> None:
 @pytest.mark.parametrize("name", POLICIES)
 def test_every_name_under_our_domain_is_of_the_contract(name: str) -> None:
     """A typo here would be a rule about nothing."""
-    known = {*names.LABELS_ON_NAMESPACES, *names.WRITTEN, f"{names.DOMAIN}/"}
+    known = {*names.LABELS_ON_NAMESPACES, *names.ANNOTATIONS_ON_NAMESPACES, names.MODE, *names.WRITTEN}
     found = set(re.findall(rf"{re.escape(names.DOMAIN)}/[a-z-]*", text_of(name)))
 
-    assert found <= known
+    assert found - {f"{names.DOMAIN}/"} <= known
 
 
 def test_bare_pods_are_looked_for_where_the_webhook_injects() -> None:
@@ -89,19 +90,31 @@ def test_pods_that_the_webhook_never_sees_are_not_called_bare() -> None:
 
 def test_a_pod_with_our_container_is_not_bare() -> None:
     """By the name that the injector gives it."""
-    [validation] = POLICIES["evenkeel-bare-pods"]["spec"]["validations"]
+    validation, _ = POLICIES["evenkeel-bare-pods"]["spec"]["validations"]
 
     assert f"each.name == '{names.SIDECAR}'" in validation["expression"]
     assert "spec.?initContainers" in validation["expression"]
 
 
+def test_a_proxyless_pod_needs_a_bootstrap_instead() -> None:
+    """Each of the two is asked of the Pods that it is for, and of no other."""
+    spec = POLICIES["evenkeel-bare-pods"]["spec"]
+    variables = {one["name"]: one["expression"] for one in spec["variables"]}
+    sidecar, bootstrap = (one["expression"] for one in spec["validations"])
+
+    assert f"[?'{names.MODE}']" in variables["proxyless"]
+    assert variables["proxyless"].endswith(f"== '{Mode.PROXYLESS}'")
+    assert sidecar.startswith("variables.proxyless || ")
+    assert bootstrap.startswith("!variables.proxyless || ")
+    assert "['GRPC_XDS_BOOTSTRAP_CONFIG', 'GRPC_XDS_BOOTSTRAP']" in bootstrap
+
+
 @pytest.mark.parametrize("part", ["message", "messageExpression"])
 def test_a_bare_pod_is_told_the_remedy(part: str) -> None:
     """Where to look, and how to have it so on purpose."""
-    [validation] = POLICIES["evenkeel-bare-pods"]["spec"]["validations"]
-
-    assert "evenkeel check" in validation[part]
-    assert f"{names.INJECT}={names.DISABLED}" in validation[part]
+    for validation in POLICIES["evenkeel-bare-pods"]["spec"]["validations"]:
+        assert "evenkeel check" in validation[part]
+        assert f"{names.INJECT}={names.DISABLED}" in validation[part]
 
 
 def test_a_bare_pod_is_denied_where_the_namespace_says_so_and_warned_about_elsewhere() -> None:
@@ -134,6 +147,17 @@ def test_values_of_labels_are_never_denied() -> None:
     assert actions_of("evenkeel-labels") == ["Warn", "Audit"]
     assert {tuple(rule["resources"]) for rule in rules_of("evenkeel-labels")} == {("namespaces",), ("pods",)}
     assert f"in ['{names.ENABLED}', '{names.DISABLED}']" in text_of("evenkeel-labels")
+
+
+def test_values_of_a_namespaces_annotations_are_those_that_count() -> None:
+    """Of Namespaces alone: of everything else the webhook speaks itself."""
+    values = {names.CAPTURE: [names.ENABLED, names.DISABLED], names.DISCOVERY: [one.value for one in DiscoveryMode]}
+    said = [one["expression"] for one in POLICIES["evenkeel-labels"]["spec"]["validations"]]
+
+    assert set(values) == set(names.ANNOTATIONS_ON_NAMESPACES)
+    for key, known in values.items():
+        variable = key.rpartition("/")[2]
+        assert f"request.kind.kind != 'Namespace' || variables.{variable} in {known}" in said
 
 
 def test_the_reconciler_may_change_what_a_live_pod_is_given_anew_and_nothing_else() -> None:

@@ -16,7 +16,10 @@ CATALOG = {
     ("watch", "namespaces"),
     ("list", "endpointslices.discovery.k8s.io"),
     ("watch", "endpointslices.discovery.k8s.io"),
+    ("list", "mutatingwebhookconfigurations.admissionregistration.k8s.io/evenkeel"),
+    ("watch", "mutatingwebhookconfigurations.admissionregistration.k8s.io/evenkeel"),
 }
+"""What every process of ours follows."""
 CONFIGURATIONS = {
     "mutatingwebhookconfigurations.admissionregistration.k8s.io/evenkeel",
     "validatingwebhookconfigurations.admissionregistration.k8s.io/evenkeel",
@@ -24,6 +27,7 @@ CONFIGURATIONS = {
 ALLOWED = {
     "ClusterRole/evenkeel-webhook": CATALOG | {("get", one) for one in CONFIGURATIONS},
     "ClusterRole/evenkeel-reconciler": CATALOG | {(verb, "pods") for verb in ("list", "watch", "patch")},
+    "ClusterRole/evenkeel-xds": CATALOG | {("create", "tokenreviews.authentication.k8s.io"), ("get", "nodes")},
     "Role/evenkeel-reconciler": {
         ("get", "leases.coordination.k8s.io/evenkeel-reconciler"),
         ("update", "leases.coordination.k8s.io/evenkeel-reconciler"),
@@ -99,6 +103,14 @@ def test_a_binding_gives_a_role_to_the_account_of_its_name() -> None:
         assert binding["roleRef"] == {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name}
         assert (subject["kind"], subject["name"]) == ("ServiceAccount", name)
         assert subject["namespace"] == accounts[name]["metadata"]["namespace"]
+
+
+def test_the_control_plane_of_endpoints_writes_nothing_and_reads_no_secret() -> None:
+    """A review of a token is an object that nobody keeps."""
+    verbs = {verb for verb, what in ALLOWED["ClusterRole/evenkeel-xds"] if not what.startswith("tokenreviews.")}
+
+    assert verbs == {"get", "list", "watch"}
+    assert not any(what.startswith(("secrets", "pods")) for _, what in ALLOWED["ClusterRole/evenkeel-xds"])
 
 
 def test_only_the_reconciler_touches_pods() -> None:

@@ -17,7 +17,7 @@ import yaml
 from tests.cluster.kit.obtain import obtain
 from tests.deploy.objects import CERTS, CHART, COMPONENTS, DEPLOY, VALUES, Json, base, of_kind, read
 from webhook.core import names
-from webhook.settings import environment_name, keys, load_settings
+from webhook.settings import Settings, environment_name, keys, load_settings
 
 pytestmark = pytest.mark.cluster
 
@@ -130,21 +130,23 @@ def test_cert_managers_certificate_reaches_the_container_and_the_configurations(
 def test_high_availability_demands_what_the_base_wishes_for(kustomize) -> None:
     """Three replicas, on three nodes, in as many zones as there are."""
     objects, plain = kustomize("high-availability"), kustomize("self-managed")
-    spec = objects["Deployment", "evenkeel-webhook"]["spec"]
-    spread = spec["template"]["spec"]["topologySpreadConstraints"]
 
     assert set(objects) == set(plain)
-    assert spec["replicas"] == 3
-    assert {one["topologyKey"]: one["whenUnsatisfiable"] for one in spread} == {
-        "kubernetes.io/hostname": "DoNotSchedule",
-        "topology.kubernetes.io/zone": "DoNotSchedule",
-    }
+    for name in ("evenkeel-webhook", "evenkeel-xds"):
+        spec = objects["Deployment", name]["spec"]
+        spread = spec["template"]["spec"]["topologySpreadConstraints"]
+
+        assert spec["replicas"] == 3
+        assert {one["topologyKey"]: one["whenUnsatisfiable"] for one in spread} == {
+            "kubernetes.io/hostname": "DoNotSchedule",
+            "topology.kubernetes.io/zone": "DoNotSchedule",
+        }
 
 
 @pytest.mark.parametrize("overlay", ["self-managed", "cert-manager"])
 def test_all_components_fit_on_either_overlay_together(kustomize, overlay) -> None:
     """Also where two of them change one container."""
-    objects = kustomize(overlay, "high-availability", "no-reconciler", *OPTIONS)
+    objects = kustomize(overlay, "high-availability", "no-reconciler", "no-xds", *OPTIONS)
     variables = [entry["name"] for entry in webhook_container(objects)["env"]]
 
     assert {"EVENKEEL_CLIENT_CA", "EVENKEEL_SIDECAR_OWN_NAMESPACE"} <= set(variables)
@@ -153,12 +155,13 @@ def test_all_components_fit_on_either_overlay_together(kustomize, overlay) -> No
     assert ("NetworkPolicy", "evenkeel-webhook") in objects
 
 
-def test_without_the_reconciler_nothing_of_it_is_left(kustomize) -> None:
-    """Neither its rights nor the policy that guards them."""
-    objects, whole = kustomize("self-managed", "no-reconciler"), kustomize("self-managed")
+@pytest.mark.parametrize(("part", "count"), [("reconciler", 9), ("xds", 6)])
+def test_without_a_part_nothing_of_it_is_left(kustomize, part, count) -> None:
+    """Neither its rights nor what guards them."""
+    objects, whole = kustomize("self-managed", f"no-{part}"), kustomize("self-managed")
 
-    assert set(whole) - set(objects) == {identity for identity in whole if identity[1] == "evenkeel-reconciler"}
-    assert len(whole) - len(objects) == 9
+    assert set(whole) - set(objects) == {identity for identity in whole if identity[1] == f"evenkeel-{part}"}
+    assert len(whole) - len(objects) == count
 
 
 @pytest.mark.parametrize("values", sorted(path.stem for path in VALUES.iterdir()))
@@ -187,18 +190,16 @@ def test_the_chart_gives_what_the_overlay_gives(helm, kustomize, values, overlay
 
 
 def test_the_chart_without_options_is_the_overlay_without_them(helm, kustomize) -> None:
-    """No reconciler, no policies, no priority class."""
-    policies = [one for one in kustomize("self-managed", "no-reconciler") if "AdmissionPolicy" in one[0]]
-    priority = ("PriorityClass", "evenkeel")
-    expected = without(
-        kustomize("self-managed", "no-reconciler"), ("Namespace", names.SYSTEM_NAMESPACE), priority, *policies
-    )
+    """No reconciler, no control plane of endpoints, no policies, no priority class."""
+    least = kustomize("self-managed", "no-reconciler", "no-xds")
+    policies = [one for one in least if "AdmissionPolicy" in one[0]]
+    expected = without(least, ("Namespace", names.SYSTEM_NAMESPACE), ("PriorityClass", "evenkeel"), *policies)
     del expected["Deployment", "evenkeel-webhook"]["spec"]["template"]["spec"]["priorityClassName"]
 
     assert by_identity(helm("template", values="minimal")) == expected
 
 
-def test_settings_reach_both_commands(helm, tmp_path) -> None:
+def test_settings_reach_every_command(helm, tmp_path) -> None:
     """In a file that Evenkeel reads, and the ports of the containers follow them."""
     objects = by_identity(helm("template", values="own-secret-and-settings"))
     file = tmp_path / "settings.yaml"
@@ -206,13 +207,26 @@ def test_settings_reach_both_commands(helm, tmp_path) -> None:
     settings = load_settings(file, {}, {})
     path = "/etc/evenkeel/settings/settings.yaml"
 
-    for kind, ports in (("webhook", [settings.port, settings.health_port]), ("reconciler", [settings.health_port])):
+    for kind, ports in (
+        ("webhook", [settings.port, settings.health_port]),
+        ("reconciler", [settings.health_port]),
+        ("xds", [settings.sidecar.xds_port, settings.health_port]),
+    ):
         [container] = objects["Deployment", f"evenkeel-{kind}"]["spec"]["template"]["spec"]["containers"]
 
         assert f"--settings={path}" in container["args"]
         assert path.startswith(container["volumeMounts"][-1]["mountPath"])
         assert [port["containerPort"] for port in container["ports"]] == ports
         assert container["image"].startswith("registry.example.com/mirror/evenkeel@sha256:")
+
+
+def test_another_port_of_the_control_plane_is_another_of_its_service(helm) -> None:
+    """A Service without an address leads to the same port on the Pods."""
+    objects = by_identity(helm("template", values="own-secret-and-settings"))
+    [values] = read(VALUES / "own-secret-and-settings.yaml")
+    [port] = objects["Service", "evenkeel-xds"]["spec"]["ports"]
+
+    assert port["port"] == values["settings"]["sidecar"]["xds_port"] != Settings().sidecar.xds_port
 
 
 def test_a_secret_of_ones_own_comes_with_its_ca(helm) -> None:
@@ -224,12 +238,15 @@ def test_a_secret_of_ones_own_comes_with_its_ca(helm) -> None:
         for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
         for entry in objects[kind, "evenkeel"]["webhooks"]
     ]
-    volumes = objects["Deployment", "evenkeel-webhook"]["spec"]["template"]["spec"]["volumes"]
+    volumes = [
+        objects["Deployment", f"evenkeel-{kind}"]["spec"]["template"]["spec"]["volumes"][0]
+        for kind in ("webhook", "xds")
+    ]
 
     assert {b64decode(entry["clientConfig"]["caBundle"]).decode() for entry in entries} == {
         values["certificate"]["caBundle"]
     }
-    assert volumes[0]["secret"]["secretName"] == values["certificate"]["secretName"]
+    assert {one["secret"]["secretName"] for one in volumes} == {values["certificate"]["secretName"]}
 
 
 @pytest.mark.parametrize("values", ["defaults", "cert-manager", "every-option"])
@@ -265,6 +282,8 @@ def test_every_variable_the_chart_sets_is_a_setting(helm, values) -> None:
         ("webhook.failurePolicy=Fail", "failurePolicy"),
         ("image.digest=latest", "image/digest"),
         ("webhook.replicas=0", "webhook/replicas"),
+        ("xds.replicas=none", "xds/replicas"),
+        ("xds.port=18001", "port"),
     ],
 )
 def test_a_value_that_makes_no_sense_is_refused_by_name(helm, setting, told) -> None:

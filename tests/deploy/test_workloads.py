@@ -1,4 +1,4 @@
-"""The two Deployments against the code that runs in them, and against what a cluster asks of a Pod."""
+"""The Deployments against the code that runs in them, and against what a cluster asks of a Pod."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from webhook.core import names
 from webhook.settings import Settings, environment_name, keys
 
 DEPLOYMENTS = of_kind("Deployment", base())
-COMMANDS = {"evenkeel-webhook": "serve", "evenkeel-reconciler": "reconcile"}
+COMMANDS = {"evenkeel-webhook": "serve", "evenkeel-reconciler": "reconcile", "evenkeel-xds": "xds"}
 
 
 def pod_of(name: str) -> Json:
@@ -27,6 +27,12 @@ def container_of(name: str) -> Json:
     """Give its only container."""
     [container] = pod_of(name)["containers"]
     return container
+
+
+def options_of(command: str) -> set[str]:
+    """Give the options of a command, which has to exist."""
+    parameters = typer.main.get_command(app).commands[command].params  # type: ignore[attr-defined]
+    return {flag for parameter in parameters for flag in parameter.opts}
 
 
 def probes() -> Iterator[tuple[str, str, Json]]:
@@ -45,17 +51,14 @@ def test_the_image_is_of_this_version(name: str) -> None:
 @pytest.mark.parametrize(("name", "command"), list(COMMANDS.items()))
 def test_a_container_runs_a_command_that_exists(name: str, command: str) -> None:
     """The image's entrypoint is `evenkeel`."""
-    assert container_of(name)["args"] == [command]
-    assert command in typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    first, *options = container_of(name)["args"]
+
+    assert first == command
+    assert {option.partition("=")[0] for option in options} <= options_of(command)
 
 
 def test_the_options_in_patches_exist() -> None:
     """A misspelt one would be a container that ends at once."""
-    options = {
-        flag
-        for parameter in typer.main.get_command(app).commands["serve"].params  # type: ignore[attr-defined]
-        for flag in parameter.opts
-    }
     arguments = [
         argument
         for patch in patches()
@@ -64,7 +67,7 @@ def test_the_options_in_patches_exist() -> None:
     ]
 
     assert arguments
-    assert [argument for argument in arguments if argument.partition("=")[0] not in options] == []
+    assert [argument for argument in arguments if argument.partition("=")[0] not in options_of("serve")] == []
 
 
 def test_every_variable_is_a_setting() -> None:
@@ -118,7 +121,7 @@ def test_the_time_to_stop_is_longer_than_we_take(name: str) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_deployment_selects_its_own_pods_and_only_those(name: str) -> None:
-    """The two differ by their component."""
+    """They differ by their component."""
     spec = DEPLOYMENTS[name]["spec"]
     labels = {"app.kubernetes.io/name": "evenkeel", "app.kubernetes.io/component": name.removeprefix("evenkeel-")}
 
@@ -149,21 +152,23 @@ def test_replicas_are_kept_apart_where_there_is_room(name: str) -> None:
     assert all(one["whenUnsatisfiable"] == "ScheduleAnyway" and one["labelSelector"] == own for one in spread)
 
 
-def test_the_webhook_is_spread_over_nodes_and_zones() -> None:
+@pytest.mark.parametrize("name", ["evenkeel-webhook", "evenkeel-xds"])
+def test_what_others_call_is_spread_over_nodes_and_zones(name: str) -> None:
     """Each revision by itself."""
-    spread = pod_of("evenkeel-webhook")["topologySpreadConstraints"]
+    spread = pod_of(name)["topologySpreadConstraints"]
 
     assert [one["topologyKey"] for one in spread] == ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]
     assert all(one["matchLabelKeys"] == ["pod-template-hash"] for one in spread)
 
 
 def test_ports_are_those_of_the_settings() -> None:
-    """Admissions only where there are any; health and metrics everywhere."""
+    """What others call where there is anything to call; health and metrics everywhere."""
     settings = Settings()
     ports = {name: {port["name"]: port["containerPort"] for port in container_of(name)["ports"]} for name in COMMANDS}
 
     assert ports["evenkeel-webhook"] == {"https": settings.port, "http": settings.health_port}
     assert ports["evenkeel-reconciler"] == {"http": settings.health_port}
+    assert ports["evenkeel-xds"] == {"xds": settings.sidecar.xds_port, "http": settings.health_port}
 
 
 @pytest.mark.parametrize(("name", "kind", "probe"), list(probes()))
@@ -185,12 +190,39 @@ def test_the_service_leads_api_servers_to_the_webhook() -> None:
     }
 
 
+def test_sidecars_find_every_replica_of_the_control_plane_that_is_ready() -> None:
+    """By a Service without an address. Its port's name says TLS, which is no gRPC to balance for anybody."""
+    spec = of_kind("Service", base())["evenkeel-xds"]["spec"]
+    [port] = spec["ports"]
+
+    assert (spec["clusterIP"], spec.get("publishNotReadyAddresses", False)) == ("None", False)
+    assert (port["port"], port["targetPort"]) == (Settings().sidecar.xds_port, "xds")
+    assert port["name"].startswith("tls-")
+    assert spec["selector"] == DEPLOYMENTS["evenkeel-xds"]["spec"]["selector"]["matchLabels"]
+
+
+def test_the_control_plane_is_given_the_certificate_and_nothing_of_the_ca() -> None:
+    """The keys of the CA stand in the same Secret; a Pod that sees them could be anybody."""
+    [volume] = pod_of("evenkeel-xds")["volumes"]
+    [mount] = container_of("evenkeel-xds")["volumeMounts"]
+    options = dict(option.split("=") for option in container_of("evenkeel-xds")["args"][1:])
+
+    assert volume["secret"] == {
+        "secretName": Settings().certificate_secret,
+        "items": [{"key": key, "path": key} for key in ("tls.crt", "tls.key")],
+    }
+    assert (mount["name"], mount["readOnly"]) == (volume["name"], True)
+    assert options == {
+        f"--tls-{what}": f"{mount['mountPath']}/tls.{end}" for what, end in (("cert", "crt"), ("key", "key"))
+    }
+
+
 def test_the_names_in_the_settings_are_those_of_the_objects() -> None:
     """By which the code finds them."""
     settings = Settings()
     [secret] = read(CERTS / "self-managed" / "secret.yaml")
 
-    assert settings.service in of_kind("Service", base())
+    assert {settings.service, settings.sidecar.xds_service} == set(of_kind("Service", base()))
     assert settings.certificate_secret == secret["metadata"]["name"]
     assert settings.reconcile.lease in of_kind("Lease", base())
     assert settings.webhook_configuration in of_kind("MutatingWebhookConfiguration", base())
@@ -199,12 +231,16 @@ def test_the_names_in_the_settings_are_those_of_the_objects() -> None:
 
 
 def test_a_drain_takes_one_replica_at_a_time_and_waits_for_no_broken_one() -> None:
-    """Whatever their number."""
-    [budget] = read(BASE / "disruption-budget.yaml")
+    """Whatever their number, of each Deployment that others call."""
+    budgets = of_kind("PodDisruptionBudget", base())
 
-    assert budget["spec"]["maxUnavailable"] == 1
-    assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
-    assert budget["spec"]["selector"] == DEPLOYMENTS["evenkeel-webhook"]["spec"]["selector"]
+    assert set(budgets) == {"evenkeel-webhook", "evenkeel-xds"}
+    for name, budget in budgets.items():
+        assert budget["spec"] == {
+            "maxUnavailable": 1,
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "selector": DEPLOYMENTS[name]["spec"]["selector"],
+        }
 
 
 def test_we_go_before_applications_and_never_before_the_cluster_itself() -> None:

@@ -24,6 +24,10 @@ app.kubernetes.io/component: {{ . }}
 {{ .Values.settings.health_port | default 8080 }}
 {{- end }}
 
+{{- define "evenkeel.xdsPort" -}}
+{{ dig "sidecar" "xds_port" 18000 .Values.settings }}
+{{- end }}
+
 {{- /* How two Pods of one component find that they would stand on one node. */ -}}
 {{- define "evenkeel.antiAffinity" -}}
 podAntiAffinity:
