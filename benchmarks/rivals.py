@@ -27,7 +27,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from webhook.core.catalog import build_catalog
 from webhook.core.inject import Injector
-from webhook.core.model import Sidecar, SidecarSettings
+from webhook.core.model import SidecarSettings
+from webhook.core.outcome import Sidecar
 from webhook.core.pod import read_pod
 from webhook.observe import Metrics, configure_logging
 from webhook.server.listen import Server, bind, config

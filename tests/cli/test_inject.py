@@ -30,7 +30,7 @@ def has_sidecar(pod: dict) -> bool:
     return (
         names.SIDECAR in [one["name"] for one in pod["spec"].get("initContainers") or ()]
         and names.VOLUME in [one["name"] for one in pod["spec"].get("volumes") or ()]
-        and set(names.WRITTEN) <= set(annotations)
+        and {*names.CONFIGURATION, names.STATUS} <= set(annotations)
     )
 
 

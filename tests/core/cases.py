@@ -15,7 +15,8 @@ from tests.builders import injector
 from tests.core import summary
 from webhook.core.catalog import Catalog, build_catalog
 from webhook.core.errors import PodRejected
-from webhook.core.model import Namespace, Outcome, Ports, Resources, SidecarSettings
+from webhook.core.model import Namespace, Ports, Resources, SidecarSettings
+from webhook.core.outcome import Outcome
 from webhook.core.pod import Pod, read_pod
 from webhook.core.workloads import Template, pod_template
 

@@ -127,7 +127,6 @@ def test_every_problem_is_told_at_once_and_in_order() -> None:
         ({}, {"evenkeel.dev/zzz": ""}, "unknown annotation 'evenkeel.dev/zzz'"),
         ({"evenkeel.dev/app-port": "1"}, {}, "label evenkeel.dev/app-port is ignored: it is an annotation"),
         ({"evenkeel.dev/enforce": "enabled"}, {}, "unknown label 'evenkeel.dev/enforce'"),
-        ({}, {names.MODE: "proxyless"}, "annotation evenkeel.dev/mode=proxyless has no effect in this version"),
     ],
 )
 def test_warnings(labels: dict[str, str], found: dict[str, str], expected: str) -> None:

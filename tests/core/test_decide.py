@@ -8,7 +8,8 @@ import pytest
 
 from tests import builders
 from webhook.core.decide import decide, is_our_container, is_our_volume, name_clashes
-from webhook.core.model import Inject, Namespace, SidecarSettings, Skip, SkipReason
+from webhook.core.model import Namespace, SidecarSettings
+from webhook.core.outcome import Inject, Skip, SkipReason
 
 LABEL = "evenkeel.dev/inject"
 PROXY = {

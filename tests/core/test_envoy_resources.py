@@ -10,6 +10,7 @@ import pytest
 from tests.builders import catalog, port, service, templates
 from webhook.core import names
 from webhook.core.envoy import resources
+from webhook.core.envoy.listeners import listeners
 from webhook.core.envoy.resources import dns_refresh
 from webhook.core.envoy.routes import Routes
 from webhook.core.envoy.static import as_static
@@ -31,7 +32,7 @@ def files(app_port: int | None = None) -> tuple[Any, Any, Any, Any]:
         resources.bootstrap(templates(), SETTINGS),
         resources.clusters(templates(), SETTINGS, VIEW.upstreams, app_port),
         {"resources": [routes]},
-        resources.listeners(templates(), SETTINGS, ingress=app_port is not None, access_log=True),
+        listeners(templates(), SETTINGS, ingress=app_port is not None, access_log=True),
     )
 
 
@@ -77,7 +78,7 @@ def test_the_app_s_cluster_is_there_with_an_ingress() -> None:
 
 def test_an_ingress_may_come_before_the_app_s_cluster() -> None:
     """Envoy reads them from two files; an order that it refuses once would leave the Pod without an ingress."""
-    _, into = resources.listeners(templates(), SETTINGS, ingress=True, access_log=False)["resources"]
+    _, into = listeners(templates(), SETTINGS, ingress=True, access_log=False)["resources"]
     manager = into["filter_chains"][0]["filters"][0]["typed_config"]
 
     assert manager["route_config"]["validate_clusters"] is False
@@ -94,7 +95,7 @@ def test_addresses(ipv6: bool, ingress: Any, probe: Any, egress: Any) -> None:
     """Egress and admin on localhost only; ingress and probe on all addresses, of both families where there are two."""
     settings = SidecarSettings(ipv6=ipv6, ports=Ports(egress=19, ingress=20, admin=21, probe=22))
     bootstrap = resources.bootstrap(templates(), settings)
-    out, into = resources.listeners(templates(), settings, ingress=True, access_log=False)["resources"]
+    out, into = listeners(templates(), settings, ingress=True, access_log=False)["resources"]
 
     def address(holder: Any) -> tuple[str, int, bool]:
         found = holder["address"]["socket_address"]
@@ -132,7 +133,7 @@ def test_what_changes_in_a_pod_s_life_is_read_from_watched_files() -> None:
 @pytest.mark.parametrize("log", [True, False])
 def test_the_access_log_can_be_switched(log: bool) -> None:
     """For egress, where the app's own calls are."""
-    [egress] = resources.listeners(templates(), SETTINGS, ingress=False, access_log=log)["resources"]
+    [egress] = listeners(templates(), SETTINGS, ingress=False, access_log=log)["resources"]
 
     assert bool(egress["filter_chains"][0]["filters"][0]["typed_config"]["access_log"]) is log
 

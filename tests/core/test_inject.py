@@ -9,7 +9,8 @@ import pytest
 from tests.builders import catalog, container, injector, service, view_of_pod
 from webhook.core import names
 from webhook.core.errors import PodRejected
-from webhook.core.model import Outcome, Ports, SidecarSettings
+from webhook.core.model import Ports, SidecarSettings
+from webhook.core.outcome import Outcome
 
 
 def admit(**pod: Any) -> Outcome:

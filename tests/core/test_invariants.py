@@ -23,7 +23,7 @@ from tests.core.restricted import violations
 from tests.core.summary import parsed
 from webhook.core import names
 from webhook.core.errors import PodRejected
-from webhook.core.model import SkipReason
+from webhook.core.outcome import SkipReason
 from webhook.core.pod import read_pod
 from webhook.observe import Metrics
 from webhook.server.app import admission_app

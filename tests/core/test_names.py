@@ -22,7 +22,7 @@ def test_no_key_is_read_and_written() -> None:
 
 def test_every_configuration_annotation_is_a_file() -> None:
     """Each with a name of its own."""
-    assert set(names.FILES) == set(names.CONFIGURATION)
+    assert set(names.FILES) == {*names.CONFIGURATION, *names.AT_TIMES}
     assert len(set(names.FILES.values())) == len(names.FILES)
 
 

@@ -21,7 +21,8 @@ from tests.core.summary import parsed
 from webhook.core import names
 from webhook.core.errors import NotAPod, PodRejected
 from webhook.core.inject import Injector
-from webhook.core.model import Outcome, SidecarSettings
+from webhook.core.model import SidecarSettings
+from webhook.core.outcome import Outcome
 from webhook.core.patch import PatchRecorder
 from webhook.core.pod import read_pod
 from webhook.templates import dump

@@ -8,7 +8,7 @@ import pytest
 from tests import builders
 from tests.server.kit import Raises, Webhook, logs, patch, response
 from webhook.core.errors import PodRejected
-from webhook.core.model import Outcome
+from webhook.core.outcome import Outcome
 
 
 async def test_a_pod_is_answered_with_a_patch_that_applies() -> None:

@@ -13,7 +13,8 @@ from webhook.core.catalog import Catalog
 from webhook.core.decide import decide, is_our_container
 from webhook.core.errors import NotAPod, PodRejected
 from webhook.core.inject import Injector
-from webhook.core.model import Inject, JsonObject, SidecarSettings
+from webhook.core.model import JsonObject, SidecarSettings
+from webhook.core.outcome import Inject
 from webhook.core.pod import Pod, read_pod
 
 _ENDED: Final = ("Succeeded", "Failed")

@@ -12,7 +12,8 @@ from webhook.core.annotations import read_pod_annotations
 from webhook.core.catalog import Catalog
 from webhook.core.errors import NotAPod, PodRejected
 from webhook.core.inject import Injector
-from webhook.core.model import JsonObject, SkipReason
+from webhook.core.model import JsonObject
+from webhook.core.outcome import SkipReason
 from webhook.core.pod import Pod, read_pod
 from webhook.core.workloads import Template, pod_template
 

@@ -26,7 +26,7 @@ def carried(pod: Pod, catalog: Catalog, injector: Injector, namespace: Namespace
         return found | {"state": "stuck", "why": "; ".join(rejection.problems)}
     if wanted is None:
         return found | {"state": "stuck", "why": "its own annotations leave no room for the configuration"}
-    files = [key for key in names.REFRESHED if key in names.FILES]
+    files = [key for key in names.REFRESHED if key in names.FILES and key in wanted]
     changed = [names.FILES[key] for key in files if wanted[key] != pod.annotations.get(key)]
     if not changed:
         return found | {"state": "up-to-date", "why": ""}

@@ -16,7 +16,7 @@ from webhook.core.annotations import nearest
 from webhook.core.envoy.static import as_static
 from webhook.core.errors import ManifestError
 from webhook.core.inject import Injector
-from webhook.core.model import SkipReason
+from webhook.core.outcome import SkipReason
 from webhook.core.workloads import KINDS
 from webhook.templates import dump
 
@@ -107,12 +107,12 @@ def _files(verdict: Verdict) -> Mapping[str, str]:
         annotations = verdict.workload.pod.annotations
     else:
         annotations = outcome.sidecar.annotations if outcome.sidecar else {}
-    return {names.FILES[key]: annotations[key] for key in names.CONFIGURATION if key in annotations}
+    return {file: annotations[key] for key, file in names.FILES.items() if key in annotations}
 
 
 def _static(files: Mapping[str, str]) -> str:
     loader = yaml.CSafeLoader
-    parts = [yaml.load(files[names.FILES[key]], Loader=loader) for key in names.CONFIGURATION]  # noqa: S506
+    parts = [yaml.load(files.get(name, ""), Loader=loader) for name in names.FILES.values()]  # noqa: S506
     return dump(as_static(*parts))
 
 

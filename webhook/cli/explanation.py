@@ -16,15 +16,8 @@ from webhook.core.ingress import ingress
 from webhook.core.inject import Injector
 from webhook.core.lint import lint
 from webhook.core.lint_service import why_no_upstream
-from webhook.core.model import (
-    JsonObject,
-    Namespace,
-    Overrides,
-    Service,
-    SidecarSettings,
-    SkipReason,
-    Upstream,
-)
+from webhook.core.model import JsonObject, Namespace, Overrides, Service, SidecarSettings, Upstream
+from webhook.core.outcome import SkipReason
 from webhook.core.pod import Pod, read_pod
 from webhook.core.view import Ambiguous, Unknown, View, default_target, make_view
 

@@ -10,7 +10,7 @@ from webhook.cli.documents import rewritten
 from webhook.cli.report import Report, write_result
 from webhook.cli.workloads import Input, Verdict, judge, workloads
 from webhook.core.inject import Injector
-from webhook.core.model import Outcome, SkipReason
+from webhook.core.outcome import Outcome, SkipReason
 from webhook.manifests import Change, Document, rewrite
 
 _ON_PURPOSE: Final = (

@@ -83,6 +83,7 @@ for command in (
     on_clusters.check,
     on_clusters.serve,
     on_clusters.reconcile,
+    on_clusters.xds,
     on_clusters.demo,
 ):
     app.command()(command)

@@ -1,4 +1,4 @@
-"""The commands that run, or look at, an installation: `serve`, `reconcile`, `check`; and the demo of it all."""
+"""The commands that run, or look at, an installation: `serve`, `reconcile`, `xds`, `check`; and the demo of it all."""
 
 from __future__ import annotations
 
@@ -62,6 +62,25 @@ def reconcile(
 
     flags = {"health_port": health_port, "templates": templates}
     return run(reconciling, load_settings(settings, os.environ, flags, found_out()))
+
+
+def xds(
+    tls_cert: Annotated[Path | None, typer.Option(metavar="FILE", help="Serving certificate, PEM.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its private key, PEM.")] = None,
+    port: Annotated[int | None, typer.Option(help="For sidecars, gRPC over TLS [default: 18000].")] = None,
+    health_port: Annotated[int | None, typer.Option(help="Health and metrics, HTTP [default: 8080].")] = None,
+    settings: SettingsFile = None,
+) -> int:
+    """Push endpoints to sidecars, and everything to gRPC clients without one, until a signal ends it."""
+    # gRPC's own library would write every broken handshake to standard error, in a format of its own.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from webhook.compose.cluster import found_out
+    from webhook.compose.runner import run
+    from webhook.compose.xds import xds as pushing
+    from webhook.settings import load_settings
+
+    flags = {"tls_cert": tls_cert, "tls_key": tls_key, "xds.port": port, "health_port": health_port}
+    return run(pushing, load_settings(settings, os.environ, flags, found_out()))
 
 
 def check(

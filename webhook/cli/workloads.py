@@ -11,7 +11,8 @@ from webhook.core import names
 from webhook.core.catalog import Catalog, build_catalog
 from webhook.core.errors import ManifestError, NotAPod, PodRejected
 from webhook.core.inject import Injector
-from webhook.core.model import JsonObject, Namespace, Outcome, SidecarSettings
+from webhook.core.model import JsonObject, Namespace, SidecarSettings
+from webhook.core.outcome import Outcome
 from webhook.core.pod import Pod, read_pod
 from webhook.core.workloads import DEFAULT_NAMESPACE, pod_template
 from webhook.manifests import STDIN, Document, objects, read_documents

@@ -55,7 +55,7 @@ async def _run(settings: Settings, api: Api, injector: Injector) -> None:
         identity=own_identity(),
         observer=watching.of("pods"),
     )
-    discovery = Discovery(api, _ignore, metrics.catalog, watching)
+    discovery = Discovery(api, _ignore, metrics.catalog, watching, configuration=settings.webhook_configuration)
     discovery.subscribe(reconciler.publish)
     readiness = Readiness({"catalog": discovery.missing, "pods": reconciler.missing})
     times = (settings.keep_alive_seconds, settings.shutdown_limit_seconds)

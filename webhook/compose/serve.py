@@ -139,7 +139,13 @@ async def _follow(
     checks |= {"kubernetes": version.missing, "published": published.missing}
     helpers |= {"ask for the version": version.run, "watch the published caBundle": published.run}
     if read.catalog is None:
-        discovery = Discovery(api, holder.publish, metrics.catalog, DiscoveryMetrics(metrics.registry))
+        discovery = Discovery(
+            api,
+            holder.publish,
+            metrics.catalog,
+            DiscoveryMetrics(metrics.registry),
+            configuration=settings.webhook_configuration,
+        )
         discovery.subscribe(_settle)
         checks["catalog"] = discovery.missing
         helpers["follow the cluster"] = discovery.run

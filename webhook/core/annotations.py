@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from webhook.core import names
-from webhook.core.model import Overrides, UpstreamRef
+from webhook.core.model import DiscoveryMode, Mode, Overrides, UpstreamRef
 from webhook.core.quantity import quantity
 
 LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -125,9 +125,14 @@ def concurrency(text: str) -> int:
     return int(text)
 
 
+def discovery(text: str) -> DiscoveryMode:
+    """Read `dns` or `xds`."""
+    return DiscoveryMode(one_of(*DiscoveryMode)(text))
+
+
 _Parser = Callable[[str], Any]
 
-POD: Final[Mapping[str, tuple[str | None, _Parser]]] = {
+POD: Final[Mapping[str, tuple[str, _Parser]]] = {
     names.UPSTREAMS: ("upstreams", references),
     names.DEFAULT_UPSTREAM: ("default_upstream", reference),
     names.APP_PORT: ("app_port", port),
@@ -139,15 +144,11 @@ POD: Final[Mapping[str, tuple[str | None, _Parser]]] = {
     names.PROXY_LOG_LEVEL: ("log_level", one_of(*_LOG_LEVELS)),
     names.PROXY_CONCURRENCY: ("concurrency", concurrency),
     names.ACCESS_LOG: ("access_log", switch),
-    # Known from the start, served by a later version: a value is checked, and has no effect yet.
-    names.MODE: (None, one_of("sidecar", "proxyless")),
-    names.CAPTURE: (None, switch),
-    names.DISCOVERY: (None, one_of("dns", "xds")),
+    names.MODE: ("mode", lambda text: Mode(one_of(*Mode)(text))),
+    names.CAPTURE: ("capture", switch),
+    names.DISCOVERY: ("discovery", discovery),
 }
-"""Annotation of a Pod -> (field of Overrides or None, parser)."""
-
-_NO_EFFECT: Final = {names.MODE: "sidecar", names.CAPTURE: names.DISABLED, names.DISCOVERY: "dns"}
-"""The one value of a later version's annotation that says what this version does anyway."""
+"""Annotation of a Pod -> (field of Overrides, parser)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,11 +179,38 @@ def read_pod_annotations(labels: Mapping[str, str], annotations: Mapping[str, st
         except ValueError as error:
             problems.append(f"annotation {key}: found {shown(text)}; {error}")
             continue
-        if field is not None:
-            values[field] = value
-        elif text != _NO_EFFECT[key]:
-            warnings.append(f"annotation {key}={text} has no effect in this version")
+        values[field] = value
     return Reading(Overrides(**values), tuple(problems), tuple(warnings))
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceWords:
+    """What a Namespace says for all of its Pods; None is not said."""
+
+    capture: bool | None = None
+    discovery: DiscoveryMode | None = None
+
+
+_NAMESPACE: Final[Mapping[str, tuple[str, _Parser]]] = {
+    names.CAPTURE: ("capture", switch),
+    names.DISCOVERY: ("discovery", discovery),
+}
+
+
+def namespace_words(annotations: Mapping[str, str]) -> tuple[NamespaceWords, tuple[str, ...]]:
+    """Read the annotations of a Namespace: what they say, and what is wrong with them, which counts as not said."""
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for key in sorted(ours(annotations)):
+        if key not in _NAMESPACE:
+            problems += unknown_annotation(key, names.ANNOTATIONS_ON_NAMESPACES)
+            continue
+        field, parse = _NAMESPACE[key]
+        try:
+            values[field] = parse(annotations[key])
+        except ValueError as error:
+            problems.append(f"annotation {key}: found {shown(annotations[key])}, treated as not set; {error}")
+    return NamespaceWords(**values), tuple(problems)
 
 
 def ours(keys: Iterable[str]) -> list[str]:

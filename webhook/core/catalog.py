@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from webhook.core import names
-from webhook.core.annotations import label_warnings
+from webhook.core.annotations import label_warnings, namespace_words
 from webhook.core.model import JsonObject, Namespace, Problem, Service, ServiceRef
 from webhook.core.named_ports import NamedPorts
 from webhook.core.services import read_service
@@ -87,6 +87,8 @@ class Catalog:
     services: Mapping[ServiceRef, Service] = field(default_factory=dict)
     namespaces: Mapping[str, Namespace] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    trust: str = ""
+    """The CAs that sign the certificate of `evenkeel xds`, PEM; empty where they are not known."""
     _given: tuple[_Index, int] | None = field(default=None, repr=False)
     """Index and digest where a builder has them already; else they are made of the rest."""
 
@@ -160,6 +162,7 @@ class CatalogBuilder:
         self._digest = 0
         self._changes: dict[ServiceRef, _Change] = {}
         self._changed_namespaces: set[str] = set()
+        self._trust = ""
         self._told = True
         """Whether the last catalog has the problems of now."""
         self._catalog = Catalog(_given=(_Index(), 0))
@@ -171,11 +174,15 @@ class CatalogBuilder:
     def namespace(self, name: str, document: JsonObject | None) -> None:
         """Put a Namespace in its place; None takes it away."""
         known, found = self._namespaces.get(name), None if document is None else _namespace(document)
-        self._report(name, () if found is None else tuple(_label_problems(found)))
+        self._report(name, () if found is None else tuple(_namespace_problems(found)))
         if found != known:
             self._count(known, found)
             self._changed_namespaces.add(name)
             _put(self._namespaces, name, found)
+
+    def trust(self, pem: str) -> None:
+        """Hear who signs the certificate of `evenkeel xds`."""
+        self._trust = pem
 
     def slice(self, key: Hashable, document: JsonObject | None) -> None:
         """Put an EndpointSlice in its place; None takes it away."""
@@ -196,11 +203,12 @@ class CatalogBuilder:
         self.read(len(self._unread))
         before, services, namespaces = self._catalog, frozenset(self._changes), frozenset(self._changed_namespaces)
         problems = before.problems if self._told else tuple(chain.from_iterable(self._problems.values()))
-        if services or namespaces or problems != before.problems:
+        if services or namespaces or problems != before.problems or self._trust != before.trust:
             self._catalog = Catalog(
                 MappingProxyType(dict(self._services)) if services else before.services,
                 MappingProxyType(dict(self._namespaces)) if namespaces else before.namespaces,
                 problems,
+                self._trust,
                 (before._index.changed(self._changes), self._digest),  # noqa: SLF001 - this module's own
             )
         self._changes, self._told = {}, True
@@ -254,7 +262,7 @@ def build_catalog(objects: Iterable[Any], *, default_namespace: str = DEFAULT_NA
             where = f"Service {service.ref.namespace}/{service.ref.name}"
             problems.append(Problem("duplicate", where, "stands there twice, the first one counts"))
     namespaces = [_namespace(obj) for obj in kept if _is(obj, "Namespace")]
-    problems += [problem for namespace in namespaces for problem in _label_problems(namespace)]
+    problems += [problem for namespace in namespaces for problem in _namespace_problems(namespace)]
     return Catalog(services, {namespace.name: namespace for namespace in namespaces}, tuple(problems))
 
 
@@ -272,7 +280,13 @@ def _texts(values: Any) -> Mapping[str, str]:
     return {str(key): str(value) for key, value in values.items()} if isinstance(values, dict) else {}
 
 
-def _label_problems(namespace: Namespace) -> list[Problem]:
+def _namespace_problems(namespace: Namespace) -> list[Problem]:
     where = f"Namespace {namespace.name}"
-    warnings = label_warnings(namespace.labels, names.LABELS_ON_NAMESPACES)
-    return [Problem("bad-label", where, warning) for warning in warnings]
+    warnings = label_warnings(
+        namespace.labels, names.LABELS_ON_NAMESPACES, known_annotations=names.ANNOTATIONS_ON_NAMESPACES
+    )
+    _, wrong = namespace_words(namespace.annotations)
+    return [
+        *(Problem("bad-label", where, warning) for warning in warnings),
+        *(Problem("bad-annotation", where, message) for message in wrong),
+    ]

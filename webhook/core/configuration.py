@@ -8,13 +8,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from webhook import __version__
 from webhook.core import names
+from webhook.core.capture import Capture
 from webhook.core.catalog import Catalog
 from webhook.core.envoy import resources
+from webhook.core.envoy.listeners import listeners
 from webhook.core.envoy.routes import Routes
-from webhook.core.model import Json, SidecarSettings, UpstreamRef
+from webhook.core.model import DiscoveryMode, Json, SidecarSettings, UpstreamRef
 from webhook.core.sharing import share
 from webhook.core.templates import Templates
 from webhook.core.view import Target, View, make_view
@@ -32,6 +35,19 @@ class Configuration:
     """Bytes of keys and values, as Kubernetes counts them."""
 
 
+class Wanted(NamedTuple):
+    """Everything that a Pod's configuration depends on."""
+
+    view: View
+    default: Target
+    app_port: int | None
+    access_log: bool
+    captures: tuple[Capture, ...] = ()
+    mode: DiscoveryMode = DiscoveryMode.DNS
+    trust: str = ""
+    """The CAs that sign `evenkeel xds`, PEM; empty where they are not known."""
+
+
 class Configurations:
     """Renders configurations; deterministic, the same view gives the same bytes."""
 
@@ -41,22 +57,30 @@ class Configurations:
         self._templates = templates
         self._dump = dump
         self._routes = Routes(settings, templates.retries)
-        self._bootstrap = self._text(resources.bootstrap(templates, settings))
-        self._views: dict[tuple[str, tuple[UpstreamRef, ...] | None], _Seen] = {}
+        self._bootstraps = {mode: self._text(resources.bootstrap(templates, settings, mode)) for mode in DiscoveryMode}
+        self._identity = self._text(resources.identity(templates))
+        self._views: dict[_ViewKey, _Seen] = {}
         keep = lru_cache(maxsize=_MOST_KEPT)
         self.configuration = keep(self._configuration)
         self._clusters_text = keep(self._write_clusters)
         self._routes_text = keep(self._write_routes)
         self._listeners_text = keep(self._write_listeners)
+        self._trust_text = keep(self._write_trust)
 
-    def view(self, catalog: Catalog, namespace: str, references: tuple[UpstreamRef, ...] | None) -> _Seen:
+    def view(
+        self,
+        catalog: Catalog,
+        namespace: str,
+        references: tuple[UpstreamRef, ...] | None,
+        mode: DiscoveryMode = DiscoveryMode.DNS,
+    ) -> _Seen:
         """Say what pods of a namespace see; the same View object as long as its content is the same."""
-        key = (namespace, references)
+        key = (namespace, references, mode)
         seen = self._views.get(key)
         if seen is not None and seen.catalog is catalog:
             return seen
         self._views.pop(key, None)  # it is written anew below, so nothing else has to make room for it
-        view, missing = make_view(catalog, namespace, references)
+        view, missing = make_view(catalog, namespace, references, mode)
         if seen is not None and (seen.view.own, seen.view.exported) == (view.own, view.exported):
             view = seen.view
         while len(self._views) >= _MOST_KEPT:
@@ -64,32 +88,64 @@ class Configurations:
         self._views[key] = _Seen(catalog, view, missing)
         return self._views[key]
 
-    def _configuration(self, view: View, default: Target, app_port: int | None, access_log: bool) -> Configuration:
+    def _configuration(self, wanted: Wanted) -> Configuration:
+        view, captures = wanted.view, wanted.captures
         written = {
-            names.BOOTSTRAP: self._bootstrap,
-            names.CLUSTERS: self._clusters_text(view, app_port),
-            names.ROUTES: self._routes_text(view, default),
-            names.LISTENERS: self._listeners_text(app_port is not None, access_log),
+            names.BOOTSTRAP: self._bootstraps[wanted.mode],
+            names.CLUSTERS: self._clusters_text(view, wanted.app_port, captures, wanted.mode),
+            names.ROUTES: self._routes_text(view, wanted.default),
+            names.LISTENERS: self._listeners_text(wanted.app_port is not None, wanted.access_log, captures),
         }
+        if captures:
+            written[names.CAPTURES] = self._text({"resources": [self._routes.captured(captures)]})
+        if wanted.mode is DiscoveryMode.XDS:
+            written[names.IDENTITY] = self._identity
+            # What a live Pod trusts stays while nobody knows better.
+            written |= {names.TRUST: self._trust_text(wanted.trust)} if wanted.trust else {}
         upstreams = tuple(upstream.cluster for upstream in view.upstreams)
-        # Of what a live Pod is given anew: its bootstrap stays the one that it was created with.
-        refreshed = "\0".join(written[key] for key in names.REFRESHED if key in written)
-        digest = hashlib.sha256(refreshed.encode()).hexdigest()[:16]
-        status = {"version": __version__, "upstreams": upstreams, "digest": digest}
-        written[names.STATUS] = json.dumps(status, separators=(",", ":"))
+        written[names.STATUS] = json.dumps(_status(wanted, upstreams, written), separators=(",", ":"))
         return Configuration(MappingProxyType(written), upstreams, annotation_bytes(written))
 
     def _text(self, document: Json) -> str:
         return self._dump(share(document))
 
-    def _write_clusters(self, view: View, app_port: int | None) -> str:
-        return self._text(resources.clusters(self._templates, self._settings, view.upstreams, app_port))
+    def _write_clusters(
+        self, view: View, app_port: int | None, captures: tuple[Capture, ...], mode: DiscoveryMode
+    ) -> str:
+        upstreams = {upstream.cluster: upstream for upstream in view.upstreams}
+        for capture in captures:
+            for listen in capture.listens:
+                upstreams.setdefault(listen.upstream.cluster, listen.upstream)
+        return self._text(
+            resources.clusters(self._templates, self._settings, tuple(upstreams.values()), app_port, mode)
+        )
 
     def _write_routes(self, view: View, default: Target) -> str:
         return self._text({"resources": [self._routes.configuration(view, default)]})
 
-    def _write_listeners(self, ingress: bool, access_log: bool) -> str:
-        return self._text(resources.listeners(self._templates, self._settings, ingress=ingress, access_log=access_log))
+    def _write_listeners(self, ingress: bool, access_log: bool, captures: tuple[Capture, ...]) -> str:
+        return self._text(
+            listeners(self._templates, self._settings, ingress=ingress, access_log=access_log, captures=captures)
+        )
+
+    def _write_trust(self, authorities: str) -> str:
+        return self._text(resources.trust(self._templates, authorities))
+
+
+_ViewKey = tuple[str, tuple[UpstreamRef, ...] | None, DiscoveryMode]
+
+
+def _status(wanted: Wanted, upstreams: tuple[str, ...], written: Mapping[str, str]) -> Mapping[str, Any]:
+    """Give the summary for people and tools; what most Pods have not is not in it."""
+    # Of what a live Pod is given anew: its bootstrap stays the one that it was created with.
+    refreshed = "\0".join(written[key] for key in names.REFRESHED if key in written)
+    digest = hashlib.sha256(refreshed.encode()).hexdigest()[:16]
+    status: dict[str, Any] = {"version": __version__, "upstreams": upstreams, "digest": digest}
+    if wanted.captures:
+        status["captures"] = {str(capture.service): capture.address for capture in wanted.captures}
+    if wanted.mode is not DiscoveryMode.DNS:
+        status["discovery"] = wanted.mode
+    return status
 
 
 @dataclass(frozen=True, slots=True)

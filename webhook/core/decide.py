@@ -22,8 +22,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from webhook.core import names
-from webhook.core.model import Inject, JsonObject, Namespace, SidecarSettings, Skip, SkipReason
+from webhook.core.model import JsonObject, Namespace, SidecarSettings
+from webhook.core.outcome import Inject, Skip, SkipReason
 from webhook.core.pod import Pod
+from webhook.core.volume import is_our_volume
 
 _MESH_CONTAINERS: Final = {
     "istio-proxy": "Istio",
@@ -130,17 +132,6 @@ def is_our_container(container: JsonObject) -> bool:
         and container.get("restartPolicy") == "Always"
         and any(mount.get("name") == names.VOLUME for mount in mounts)
     )
-
-
-def is_our_volume(volume: JsonObject) -> bool:
-    """Say whether a volume is the one that projects our annotations."""
-    source = volume.get("downwardAPI")
-    items = source.get("items") if isinstance(source, dict) else None
-    if volume["name"] != names.VOLUME or not isinstance(items, list):
-        return False
-    wanted = f"metadata.annotations['{names.BOOTSTRAP}']"
-    fields = (item.get("fieldRef") for item in items if isinstance(item, dict))
-    return any(isinstance(field, dict) and field.get("fieldPath") == wanted for field in fields)
 
 
 def name_clashes(pod: Pod) -> Iterator[str]:

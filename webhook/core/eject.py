@@ -6,17 +6,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from webhook.core import names
-from webhook.core.decide import is_our_container, is_our_volume
-from webhook.core.model import JsonObject, Operation
+from webhook.core.capture import is_our_alias
+from webhook.core.decide import is_our_container
+from webhook.core.model import JsonObject
+from webhook.core.outcome import Operation
 from webhook.core.patch import pointer
 from webhook.core.pod import Pod
+from webhook.core.volume import is_our_volume
 
 _Path = tuple[str | int, ...]
 _METADATA: Final = (("labels", (names.INJECTED,)), ("annotations", names.WRITTEN))
 
 
 def eject(pod: Pod) -> tuple[Operation, ...]:
-    """Give the operations that take our container, volume, annotations and label out of a Pod or pod template.
+    """Give the operations that take our container, volume, aliases, annotations and label out of a Pod or template.
 
     They are of RFC 6902 and apply in order; none where nothing of ours is there. A map or list that becomes empty
     goes too, since `inject` makes what it needs: one that its author wrote empty equals an absent one, as it does
@@ -45,6 +48,7 @@ def _of_map(texts: Mapping[str, str], ours: Iterable[str], path: _Path) -> Itera
 def _of_spec(pod: Pod) -> Iterator[_Path]:
     yield from _of_list(pod.init_containers, is_our_container, ("spec", "initContainers"))
     yield from _of_list(pod.volumes, is_our_volume, ("spec", "volumes"))
+    yield from _of_list(pod.host_aliases, is_our_alias, ("spec", "hostAliases"))
 
 
 def _of_list(items: Sequence[JsonObject], ours: Callable[[JsonObject], bool], path: _Path) -> Iterator[_Path]:

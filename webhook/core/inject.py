@@ -7,25 +7,18 @@ from typing import Final
 
 from webhook.core import names
 from webhook.core.annotations import Reading, read_pod_annotations
+from webhook.core.capture import carried_addresses
 from webhook.core.catalog import Catalog
-from webhook.core.decide import decide, is_our_container, is_our_volume, name_clashes
+from webhook.core.decide import decide, is_our_container, name_clashes
 from webhook.core.errors import PodRejected
-from webhook.core.model import (
-    Json,
-    Namespace,
-    Operation,
-    Outcome,
-    Resources,
-    Sidecar,
-    SidecarSettings,
-    Skip,
-    SkipReason,
-)
+from webhook.core.model import Json, Namespace, Resources, SidecarSettings
+from webhook.core.outcome import Operation, Outcome, Sidecar, Skip, SkipReason
 from webhook.core.patch import PatchRecorder
 from webhook.core.pod import Pod
 from webhook.core.render import Renderer
 from webhook.core.resources import has_pod_level_resources, sidecar_resources
 from webhook.core.templates import Templates
+from webhook.core.volume import is_our_volume
 
 _SILENT: Final = (
     SkipReason.NAMESPACE_DISABLED,
@@ -72,10 +65,10 @@ class Injector:
         reading = read_pod_annotations(pod.labels, pod.annotations)
         if reading.problems:
             raise PodRejected(reading.problems)
-        sidecar = self._renderer.render(pod, reading.overrides, None, catalog)
+        sidecar = self._renderer.render(pod, reading.overrides, None, catalog, live=True)
         if isinstance(sidecar, Skip):
             return None
-        return {key: sidecar.annotations[key] for key in names.REFRESHED}
+        return {key: sidecar.annotations[key] for key in names.REFRESHED if key in sidecar.annotations}
 
     def _checked(self, pod: Pod, reading: Reading) -> Resources | None:
         resources, clashes = sidecar_resources(pod, reading.overrides, self._settings)
@@ -115,6 +108,10 @@ def _operations(pod: Pod, sidecar: Sidecar) -> tuple[Operation, ...]:
         edit.insert("spec", "initContainers", index=0, value=sidecar.container)
     else:
         edit.set("spec", "initContainers", container, value=sidecar.container)
+    carried = carried_addresses(pod)
+    for capture in sidecar.captures.captured:
+        if capture.service not in carried:
+            edit.append("spec", "hostAliases", value=capture.host_alias)
     volume = next((at for at, one in enumerate(pod.volumes) if is_our_volume(one)), None)
     if volume is None:
         edit.insert("spec", "volumes", index=0, value=sidecar.volume)

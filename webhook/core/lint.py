@@ -15,7 +15,8 @@ from webhook.core.catalog import Catalog
 from webhook.core.errors import PodRejected
 from webhook.core.inject import Injector
 from webhook.core.lint_service import lint_service
-from webhook.core.model import JsonObject, Namespace, Outcome, SkipReason
+from webhook.core.model import JsonObject, Namespace
+from webhook.core.outcome import Outcome, SkipReason
 from webhook.core.pod import Pod, read_pod
 from webhook.core.workloads import DEFAULT_NAMESPACE, Template, pod_template
 

@@ -38,6 +38,20 @@ class Retry(StrEnum):
     OFF = "off"
 
 
+class DiscoveryMode(StrEnum):
+    """Where a sidecar learns which pods an upstream has."""
+
+    DNS = "dns"
+    XDS = "xds"
+
+
+class Mode(StrEnum):
+    """Who balances a Pod's calls: a sidecar, or the app's own gRPC library."""
+
+    SIDECAR = "sidecar"
+    PROXYLESS = "proxyless"
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What a Service's annotations say about calls to it."""
@@ -46,6 +60,8 @@ class Policy:
     retry: Retry = Retry.DEFAULT
     max_timeout: str | None = None
     """Longest RPC as a protobuf duration (`2.5s`), or none."""
+    health_check: bool = False
+    """Ask every pod by `grpc.health.v1`, and leave out those that do not say that they serve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +77,28 @@ class Upstream:
     declared: bool
     """Said to be gRPC by its name, its appProtocol or an annotation; not merely unnamed."""
     policy: Policy = field(default=Policy())
+    headless: bool = True
+    """Its name resolves to its pods; else to one address, and only pushed endpoints tell of them."""
 
     @property
     def cluster(self) -> str:
         """The name of its cluster in Envoy; the same for two Service ports with one target."""
         return f"{self.service}:{self.port}"
+
+    @property
+    def endpoints(self) -> str:
+        """Give the name by which its endpoints are asked for."""
+        return f"{self.service}:{self.service_port}"
+
+
+class ServicePort(NamedTuple):
+    """A TCP port of a Service, whatever it speaks."""
+
+    number: int
+    name: str
+    """Empty where it has none."""
+    target: int | None
+    """What the pods listen on; None where that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +114,17 @@ class Service:
     grpc_services: tuple[str, ...] = ()
     export_to: frozenset[str] = frozenset()
     """Namespaces beside its own that see it; `*` is all."""
+    pushed: tuple[Upstream, ...] = ()
+    """Declared ports that are upstreams only where endpoints are pushed: of a Service that is not headless."""
+    ports: tuple[ServicePort, ...] = ()
+    """Every TCP port, by number."""
+    headless: bool = True
+    prefer_zone: bool = False
+    """Its `trafficDistribution` asks for endpoints of the caller's zone."""
+    capture: bool | None = None
+    """What its annotation says about calls to its name."""
+    unfit: str = ""
+    """Why calls to its name cannot be captured; empty where they can."""
 
     def selects(self, labels: Mapping[str, str]) -> bool:
         """Say whether a pod with these labels, in this Service's namespace, is one of its pods."""
@@ -149,6 +193,9 @@ class Overrides:
     log_level: str | None = None
     concurrency: int | None = None
     access_log: bool | None = None
+    mode: Mode = Mode.SIDECAR
+    capture: bool | None = None
+    discovery: DiscoveryMode | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,65 +251,13 @@ class SidecarSettings:
     dns_refresh_seconds: int = 5
     dns_queries_per_second: int = 10
     """Bound of one sidecar's DNS queries: with more upstreams than this allows the refresh lengthens."""
+    discovery: DiscoveryMode = DiscoveryMode.DNS
+    """Where sidecars learn of endpoints, unless a Pod or its Namespace says otherwise."""
+    capture: bool = False
+    """Whether calls to the names of Services go through the sidecar, unless somebody says otherwise."""
+    xds_service: str = "evenkeel-xds"
+    """The headless Service of `evenkeel xds`, in our namespace."""
+    xds_port: int = 18000
+    """Its port."""
     system_namespaces: frozenset[str] = frozenset({"kube-system", "kube-public", "kube-node-lease"})
     own_namespace: str = "evenkeel-system"
-
-
-class SkipReason(StrEnum):
-    """Why a Pod is admitted without a sidecar. The code is stable; metrics and audit carry it."""
-
-    NAMESPACE_DISABLED = "namespace-disabled"
-    NOT_SELECTED = "not-selected"
-    DISABLED = "disabled"
-    SYSTEM_NAMESPACE = "system-namespace"
-    HOST_NETWORK = "host-network"
-    ALREADY_INJECTED = "already-injected"
-    MIRROR_POD = "mirror-pod"
-    WINDOWS = "windows-node"
-    OTHER_MESH = "other-mesh"
-    PORT_CONFLICT = "port-conflict"
-    ANNOTATIONS_FULL = "annotations-full"
-    NOT_CREATE = "not-create"
-
-
-@dataclass(frozen=True, slots=True)
-class Skip:
-    """Decided not to inject: a code for counters, a sentence for people."""
-
-    reason: SkipReason
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Inject:
-    """Decided to inject; a container of ours that has lost its configuration is rendered again in its place."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sidecar:
-    """What is put into a Pod."""
-
-    container: JsonObject
-    volume: JsonObject
-    annotations: Mapping[str, str]
-    warnings: tuple[str, ...] = ()
-    upstreams: tuple[str, ...] = ()
-
-
-Operation = Mapping[str, Any]
-"""One JSON Patch operation (RFC 6902): `op`, `path`, `value`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one Pod: skipped with a reason, or injected with operations."""
-
-    skip: Skip | None
-    operations: tuple[Operation, ...] = ()
-    warnings: tuple[str, ...] = ()
-    sidecar: Sidecar | None = None
-
-    @property
-    def injected(self) -> bool:
-        """Say whether the operations put a sidecar in."""
-        return self.skip is None

@@ -33,8 +33,11 @@ PROXY_LOG_LEVEL: Final = f"{DOMAIN}/proxy-log-level"
 PROXY_CONCURRENCY: Final = f"{DOMAIN}/proxy-concurrency"
 ACCESS_LOG: Final = f"{DOMAIN}/access-log"
 MODE: Final = f"{DOMAIN}/mode"
+"""`sidecar` or `proxyless`: a gRPC library that speaks xDS itself."""
 CAPTURE: Final = f"{DOMAIN}/capture"
+"""On a Pod, Namespace or Service: `enabled` or `disabled`. Whether calls to a Service's name go through the sidecar."""
 DISCOVERY: Final = f"{DOMAIN}/discovery"
+"""On a Pod or Namespace: `dns` or `xds`. Where the sidecar learns of endpoints."""
 
 # Annotations a Service's author writes.
 UPSTREAM: Final = f"{DOMAIN}/upstream"
@@ -56,9 +59,19 @@ LISTENERS: Final = f"{DOMAIN}/listeners"
 STATUS: Final = f"{DOMAIN}/status"
 """A JSON summary of what was written: version, upstreams, digest."""
 
+CAPTURES: Final = f"{DOMAIN}/captures"
+"""The routes of captured names, on Pods that have some."""
+TRUST: Final = f"{DOMAIN}/trust"
+"""Who signs the certificate of `evenkeel xds`, on Pods whose endpoints are pushed."""
+IDENTITY: Final = f"{DOMAIN}/identity"
+"""Where Envoy finds the token by which such a Pod says who it is."""
+
 CONFIGURATION: Final = (BOOTSTRAP, CLUSTERS, ROUTES, LISTENERS)
-WRITTEN: Final = (*CONFIGURATION, STATUS)
-REFRESHED: Final = (CLUSTERS, ROUTES, LISTENERS, STATUS)
+"""On every Pod with a sidecar."""
+AT_TIMES: Final = (CAPTURES, TRUST, IDENTITY)
+"""On those that need them."""
+WRITTEN: Final = (*CONFIGURATION, *AT_TIMES, STATUS)
+REFRESHED: Final = (CLUSTERS, ROUTES, LISTENERS, CAPTURES, TRUST, STATUS)
 """Those that a live Pod is given anew when Services change; Envoy reads its bootstrap only once."""
 
 FILES: Final = {
@@ -66,8 +79,13 @@ FILES: Final = {
     CLUSTERS: "clusters.yaml",
     ROUTES: "routes.yaml",
     LISTENERS: "listeners.yaml",
+    CAPTURES: "captures.yaml",
+    TRUST: "trust.yaml",
+    IDENTITY: "identity.yaml",
 }
 """The file under CONFIG_FOLDER that each configuration annotation is projected to."""
+TOKEN_FILE: Final = "token"  # noqa: S105 - a file's name
+TOKEN_AUDIENCE: Final = "evenkeel-xds"  # noqa: S105 - for whom tokens are
 
 LABELS_ON_PODS: Final = (INJECT,)
 LABELS_ON_NAMESPACES: Final = (INJECT, ENFORCE)
@@ -97,6 +115,7 @@ ANNOTATIONS_ON_SERVICES: Final = (
     CAPTURE,
     HEALTH_CHECK,
 )
+ANNOTATIONS_ON_NAMESPACES: Final = (CAPTURE, DISCOVERY)
 
 # The container and its volume.
 SIDECAR: Final = "evenkeel-proxy"
@@ -114,5 +133,7 @@ SLICE_SERVICE: Final = "kubernetes.io/service-name"
 EGRESS_LISTENER: Final = "egress"
 INGRESS_LISTENER: Final = "ingress"
 EGRESS_ROUTES: Final = "egress"
+CAPTURED_ROUTES: Final = "captured"
+XDS_CLUSTER: Final = "evenkeel-xds"
 APP_CLUSTER: Final = "app"
 FORWARD_PROXY_CLUSTER: Final = "any-headless-service"

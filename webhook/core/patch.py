@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from webhook.core.model import JsonObject, Operation
+from webhook.core.model import JsonObject
+from webhook.core.outcome import Operation
 
 
 @lru_cache(maxsize=1024)  # the same few paths in every Pod

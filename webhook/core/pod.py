@@ -26,6 +26,7 @@ class Pod:
     containers: Sequence[JsonObject]
     init_containers: Sequence[JsonObject]
     volumes: Sequence[JsonObject]
+    host_aliases: Sequence[JsonObject] = ()
 
     @property
     def spec(self) -> JsonObject:
@@ -49,6 +50,26 @@ class Pod:
         for container in self.all_containers():
             if container["name"] != names.SIDECAR:
                 yield from ((container["name"], port["containerPort"]) for port in _tcp(container))
+
+
+def served_ports(pod: Pod) -> frozenset[int]:
+    """Give the ports that containers of the app say they serve: declared ones, and those that somebody else asks.
+
+    A named port stands in some container's list of ports.
+    """
+    asked = (port for container in pod.all_containers() for port in _asked(container))
+    return frozenset((*(port for _, port in pod.tcp_ports()), *asked))
+
+
+def _asked(container: JsonObject) -> Iterator[int]:
+    if container["name"] == names.SIDECAR:
+        return
+    hooks = container.get("lifecycle")
+    handlers = [container.get(probe) for probe in ("livenessProbe", "readinessProbe", "startupProbe")]
+    handlers += [hooks.get(hook) for hook in ("postStart", "preStop")] if isinstance(hooks, dict) else []
+    for handler in handlers:
+        ways = [handler.get(way) for way in ("httpGet", "tcpSocket", "grpc")] if isinstance(handler, dict) else []
+        yield from (way["port"] for way in ways if isinstance(way, dict) and is_port(way.get("port")))
 
 
 def _tcp(container: JsonObject) -> Iterator[JsonObject]:
@@ -79,6 +100,7 @@ def read_pod(document: Any, namespace: str) -> Pod:
         containers=containers,
         init_containers=_containers(spec, "initContainers"),
         volumes=_named(spec, "volumes"),
+        host_aliases=_objects(spec, "hostAliases"),
     )
 
 
@@ -100,6 +122,13 @@ def _strings(metadata: JsonObject, key: str) -> Mapping[str, str]:
     for name, value in values.items():
         _require(value, str, f"metadata.{key}[{name!r}]")
     return values  # type: ignore[no-any-return]
+
+
+def _objects(spec: JsonObject, key: str) -> Sequence[JsonObject]:
+    items = _optional(spec, key, list, f"spec.{key}")
+    for index, item in enumerate(items):
+        _require(item, dict, f"spec.{key}[{index}]")
+    return items  # type: ignore[no-any-return]
 
 
 def _named(spec: JsonObject, key: str) -> Sequence[JsonObject]:

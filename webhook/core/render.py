@@ -8,23 +8,18 @@ from typing import Any, Final
 
 from webhook.core import names
 from webhook.core.advice import http_proxy_warnings
+from webhook.core.annotations import NamespaceWords, namespace_words
+from webhook.core.capture import Captures, find_captures, keep_captures
 from webhook.core.catalog import Catalog
-from webhook.core.configuration import Configuration, Configurations, annotation_bytes
+from webhook.core.configuration import Configuration, Configurations, Wanted, annotation_bytes
 from webhook.core.ingress import ingress
-from webhook.core.model import (
-    Json,
-    Overrides,
-    Resources,
-    Sidecar,
-    SidecarSettings,
-    Skip,
-    SkipReason,
-    UpstreamRef,
-)
+from webhook.core.model import DiscoveryMode, Json, Overrides, Resources, SidecarSettings, UpstreamRef
+from webhook.core.outcome import Sidecar, Skip, SkipReason
 from webhook.core.pod import Pod
 from webhook.core.template import OMIT
 from webhook.core.templates import Templates, config_file
 from webhook.core.view import View, default_target
+from webhook.core.volume import carries_token, volume
 
 ANNOTATION_LIMIT: Final = 256 * 1024
 """Of all annotations of an object together (Kubernetes, `TotalAnnotationSizeLimitB`)."""
@@ -32,16 +27,6 @@ _MOST_UPSTREAMS: Final = 300
 """More than could ever fit; keeps a namespace of 10,000 Services from being rendered to be thrown away."""
 _ENVOY_UID: Final = 101
 _USUAL_GRACE_SECONDS: Final = 30
-_VOLUME: Final = {
-    "name": names.VOLUME,
-    "downwardAPI": {
-        "defaultMode": 0o444,
-        "items": [
-            {"path": file, "fieldRef": {"apiVersion": "v1", "fieldPath": f"metadata.annotations['{annotation}']"}}
-            for annotation, file in names.FILES.items()
-        ],
-    },
-}
 
 
 class Renderer:
@@ -54,13 +39,31 @@ class Renderer:
         self._cut = lru_cache(maxsize=256)(View.cut)
         self._container = lru_cache(maxsize=256)(self._fill_container)
 
-    def render(self, pod: Pod, overrides: Overrides, resources: Resources | None, catalog: Catalog) -> Sidecar | Skip:
-        """Make the sidecar of a Pod; a Skip where its own annotations leave no room for the configuration."""
-        seen = self._configurations.view(catalog, pod.namespace, overrides.upstreams)
+    def render(
+        self, pod: Pod, overrides: Overrides, resources: Resources | None, catalog: Catalog, *, live: bool = False
+    ) -> Sidecar | Skip:
+        """Make the sidecar of a Pod; a Skip where its own annotations leave no room for the configuration.
+
+        Of a live Pod the spec is what it is: what is captured and how its sidecar says who it is were settled then.
+        """
+        words, _ = namespace_words(catalog.namespace(pod.namespace).annotations)
+        mode, no_trust = self._mode(pod, overrides, words, catalog, live=live)
+        seen = self._configurations.view(catalog, pod.namespace, overrides.upstreams, mode)
         app_port, warnings = ingress(pod, overrides, catalog, self._settings)
-        configuration, left_out = self._fitting(pod, overrides, seen.view, app_port)
-        if configuration is None:
+        wish = words.capture if overrides.capture is None else overrides.capture
+
+        def captures(view: View) -> Captures:
+            if live:
+                return Captures(keep_captures(pod, catalog, view, self._settings))
+            return find_captures(pod, catalog, view, self._settings, wish=wish, mode=mode)
+
+        wanted = self._wanted(overrides, seen.view, app_port)._replace(
+            mode=mode, trust=catalog.trust if mode is DiscoveryMode.XDS else ""
+        )
+        fitting = self._fitting(pod, overrides, wanted, captures)
+        if fitting is None:
             return Skip(SkipReason.ANNOTATIONS_FULL, "the pod's annotations leave no room for the configuration")
+        configuration, captured, left_out = fitting
         return Sidecar(
             container=self._container(
                 overrides.image or self._settings.image,
@@ -70,33 +73,52 @@ class Renderer:
                 _run_as_user(pod, catalog),
                 _linger(pod, self._settings) if app_port else None,
             ),
-            volume=_VOLUME,
+            volume=volume(configuration.annotations),
             annotations=configuration.annotations,
-            warnings=(*_warnings(pod, overrides, seen.view, seen.missing), *warnings, *left_out),
+            warnings=(*_warnings(pod, overrides, seen.view, seen.missing), *no_trust, *warnings, *left_out),
             upstreams=configuration.upstreams,
+            captures=captured,
         )
 
+    def _mode(
+        self, pod: Pod, overrides: Overrides, words: NamespaceWords, catalog: Catalog, *, live: bool
+    ) -> tuple[DiscoveryMode, tuple[str, ...]]:
+        """Say where a Pod's endpoints come from, and warn where that is not what was asked for."""
+        wish = overrides.discovery or words.discovery or self._settings.discovery
+        if wish is DiscoveryMode.DNS:
+            return wish, ()
+        if live:
+            return (DiscoveryMode.XDS if carries_token(pod) else DiscoveryMode.DNS), ()
+        if catalog.trust:
+            return wish, ()
+        why = "it is not known which CA signs the certificate of evenkeel xds"
+        return DiscoveryMode.DNS, (f"annotation {names.DISCOVERY}: endpoints come by DNS, since {why}",)
+
     def _fitting(
-        self, pod: Pod, overrides: Overrides, view: View, app_port: int | None
-    ) -> tuple[Configuration | None, tuple[str, ...]]:
+        self, pod: Pod, overrides: Overrides, wanted: Wanted, captures: Callable[[View], Captures]
+    ) -> tuple[Configuration, Captures, tuple[str, ...]] | None:
         """Give the largest configuration that fits, and a warning where Services had to be left out."""
         theirs = {key: text for key, text in pod.annotations.items() if key not in names.WRITTEN}
         room = ANNOTATION_LIMIT - annotation_bytes(theirs)
+        view = wanted.view
         everything = _count(view)
         most = min(everything, _MOST_UPSTREAMS)
         while most >= 0:
             shown = view if most == everything else self._cut(view, most, overrides.default_upstream)
-            configuration = self._configuration(pod, overrides, shown, app_port)
+            found = captures(shown)
+            default = default_target(shown, pod.labels, overrides.default_upstream)
+            configuration = self._configurations.configuration(
+                wanted._replace(view=shown, default=default, captures=found.captured)
+            )
             if configuration.size <= room:
-                return configuration, _left_out(len(view.services) - len(shown.services))
+                return configuration, found, _left_out(len(view.services) - len(shown.services))
             # Sizes grow evenly with upstreams: aim a little below what would fit, so that few steps are needed.
             most = min(most - 1, int(_count(shown) * room / configuration.size * 0.98))
-        return None, ()
+        return None
 
-    def _configuration(self, pod: Pod, overrides: Overrides, view: View, app_port: int | None) -> Configuration:
-        default = default_target(view, pod.labels, overrides.default_upstream)
+    def _wanted(self, overrides: Overrides, view: View, app_port: int | None) -> Wanted:
         access_log = self._settings.access_log if overrides.access_log is None else overrides.access_log
-        return self._configurations.configuration(view, default, app_port, access_log)
+        return Wanted(view, None, app_port, access_log)
 
     def _fill_container(
         self,

@@ -70,20 +70,17 @@ def upstream(text: str) -> bool | tuple[str, ...]:
     return tuple(parts)
 
 
-SERVICE: Final[Mapping[str, tuple[str | None, Callable[[str], Any]]]] = {
+SERVICE: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     names.UPSTREAM: ("upstream", upstream),
     names.GRPC_SERVICES: ("grpc_services", grpc_services),
     names.EXPORT_TO: ("export_to", export_to),
     names.LB_POLICY: ("lb_policy", lambda text: LbPolicy(one_of(*LbPolicy)(text))),
     names.RETRY: ("retry", lambda text: Retry(one_of(*Retry)(text))),
     names.MAX_TIMEOUT: ("max_timeout", duration),
-    # Known from the start, served by a later version.
-    names.CAPTURE: (None, switch),
-    names.HEALTH_CHECK: (None, one_of("grpc", "off")),
+    names.CAPTURE: ("capture", switch),
+    names.HEALTH_CHECK: ("health_check", lambda text: one_of("grpc", "off")(text) == "grpc"),
 }
-"""Annotation of a Service -> (field of ServiceWords or None, parser)."""
-
-_NO_EFFECT: Final = {names.CAPTURE: names.DISABLED, names.HEALTH_CHECK: "off"}
+"""Annotation of a Service -> (field of ServiceWords, parser)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +94,14 @@ class ServiceWords:
     lb_policy: LbPolicy = LbPolicy.ROUND_ROBIN
     retry: Retry = Retry.DEFAULT
     max_timeout: str | None = None
+    health_check: bool = False
+    capture: bool | None = None
     problems: tuple[Problem, ...] = field(default=())
 
     @property
     def policy(self) -> Policy:
         """Give what concerns the calls."""
-        return Policy(self.lb_policy, self.retry, self.max_timeout)
+        return Policy(self.lb_policy, self.retry, self.max_timeout, self.health_check)
 
 
 def read_service_annotations(annotations: Mapping[str, str], where: str) -> ServiceWords:
@@ -116,13 +115,8 @@ def read_service_annotations(annotations: Mapping[str, str], where: str) -> Serv
             continue
         name, parse = SERVICE[key]
         try:
-            value = parse(annotations[key])
+            values[name] = parse(annotations[key])
         except ValueError as error:
             message = f"annotation {key}: found {shown(annotations[key])}, left out; {error}"
             problems.append(Problem("bad-annotation", where, message))
-            continue
-        if name is not None:
-            values[name] = value
-        elif annotations[key] != _NO_EFFECT[key]:
-            problems.append(Problem("no-effect", where, f"annotation {key} has no effect in this version"))
     return ServiceWords(**values, problems=tuple(problems))

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from webhook.core import names
 from webhook.core.annotations import LABEL, shown
-from webhook.core.model import JsonObject, Problem, Service, ServiceRef, Upstream
+from webhook.core.model import JsonObject, Problem, Service, ServicePort, ServiceRef, Upstream
 from webhook.core.named_ports import NamedPorts
 from webhook.core.pod import is_port
 from webhook.core.service_annotations import ServiceWords, read_service_annotations
@@ -16,6 +16,8 @@ from webhook.core.workloads import DEFAULT_NAMESPACE
 
 _GRPC_PROTOCOLS: Final = ("grpc", "kubernetes.io/h2c")
 _LARGEST_PORT: Final = 65535
+_NEAR: Final = ("PreferClose", "PreferSameZone", "PreferSameNode")
+"""Values of `trafficDistribution` that ask for endpoints of the caller's zone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +75,24 @@ class _Reader:
         self.problems += words.problems
         selector = self._strings(spec, "selector")
         ports = self._ports(spec, selector)
-        upstreams = self._upstreams(spec, ports, words)
-        if words.grpc_services and not upstreams:
+        headless = spec.get("clusterIP") == "None"
+        upstreams = self._upstreams(ports, words) if headless else ()
+        pushed = () if headless else self._pushed(spec, ports, words)
+        if words.grpc_services and not upstreams and not pushed:
             self.problem("no-grpc-port", f"annotation {names.GRPC_SERVICES} has no effect: it has no upstream")
         return Service(
             ref=self.ref,
             selector=tuple(sorted(selector.items())),
             target_ports=frozenset(port.target for port in ports if port.target),
             upstreams=upstreams,
-            grpc_services=words.grpc_services if upstreams else (),
+            grpc_services=words.grpc_services if upstreams or pushed else (),
             export_to=words.export_to - {self.ref.namespace},
+            pushed=pushed,
+            ports=tuple(sorted(ServicePort(port.number, port.name or "", port.target) for port in ports)),
+            headless=headless,
+            prefer_zone=spec.get("trafficDistribution") in _NEAR,
+            capture=words.capture,
+            unfit=_unfit(spec),
         )
 
     def _strings(self, holder: JsonObject, key: str) -> Mapping[str, str]:
@@ -132,11 +142,7 @@ class _Reader:
             return None, f"no pod known declares its named targetPort {shown(target)}"
         return None, f"its pods mean different numbers by targetPort {shown(target)}: {sorted(numbers)}"
 
-    def _upstreams(self, spec: JsonObject, ports: list[_Port], words: ServiceWords) -> tuple[Upstream, ...]:
-        if spec.get("clusterIP") != "None":
-            if words.upstream not in (None, False):
-                self.problem("not-headless", f"annotation {names.UPSTREAM} needs a headless Service (clusterIP: None)")
-            return ()
+    def _upstreams(self, ports: list[_Port], words: ServiceWords) -> tuple[Upstream, ...]:
         chosen = self._chosen(ports, words.upstream)
         for port in chosen:
             if port.target is None:
@@ -157,6 +163,28 @@ class _Reader:
         says = {port.number for port in chosen if port.declared}
         return tuple(sorted(upstreams, key=lambda u: (u.service_port not in says, not u.declared)))
 
+    def _pushed(self, spec: JsonObject, ports: list[_Port], words: ServiceWords) -> tuple[Upstream, ...]:
+        """Give the upstreams of a Service whose name resolves to one address: only by pushed endpoints are they even.
+
+        Dialled by DNS, that address has the Service's own port. What is meant for a node's own pods stays there.
+        """
+        chosen = self._chosen(ports, words.upstream)
+        if spec.get("internalTrafficPolicy") == "Local":
+            return ()
+        return tuple(
+            Upstream(
+                service=self.ref,
+                service_port=port.number,
+                port=port.number,
+                port_name=port.name,
+                declared=True,
+                policy=words.policy,
+                headless=False,
+            )
+            for port in sorted(chosen, key=lambda port: not port.declared)
+            if port.declared or words.upstream is not None
+        )
+
     def _chosen(self, ports: list[_Port], wish: bool | tuple[str, ...] | None) -> list[_Port]:
         if wish is None:
             return [port for port in ports if port.declared or port.undeclared]
@@ -168,6 +196,19 @@ class _Reader:
             have = ", ".join(port.name or str(port.number) for port in ports) or "no TCP port"
             self.problem("no-such-port", f"annotation {names.UPSTREAM}: no port {shown(missing)}; it has {have}")
         return chosen
+
+
+def _unfit(spec: JsonObject) -> str:
+    """Say why calls to a Service's name must not go through a sidecar, which does TCP and spreads it."""
+    entries = spec.get("ports")
+    protocols = {entry.get("protocol") or "TCP" for entry in entries or () if isinstance(entry, dict)}
+    if protocols - {"TCP"}:
+        return f"it has a port that is not TCP ({', '.join(sorted(map(str, protocols - {'TCP'})))})"
+    if spec.get("sessionAffinity") not in (None, "None"):
+        return "its sessionAffinity keeps a client with one pod"
+    if spec.get("internalTrafficPolicy") == "Local":
+        return "its internalTrafficPolicy keeps calls on the node"
+    return ""
 
 
 def read_service(

@@ -42,8 +42,17 @@ PLACEHOLDERS: Final[Mapping[str, tuple[str, ...]]] = {
     "ingress": ("name", "any_address", "ipv4_compat", "port", "cluster"),
     "access_log": (),
     "retries": (),
+    "pushed": ("service_name",),
+    "aggregate": ("name", "clusters"),
+    "health_check": (),
+    "captured": ("name", "address", "port", "cluster", "access_log", "routes", "routes_file", "config_folder"),
+    "pass_through": ("name", "address", "port", "cluster"),
+    "ads": ("cluster", "address", "port", "server_name", "identity_file", "trust_file", "config_folder"),
+    "trust": ("authorities",),
+    "identity": ("token_file",),
 }
 """Template -> its placeholders, all of which it must use."""
+_LISTS: Final = ("access_log", "health_check")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,14 @@ class Templates:
     ingress: Template
     access_log: Template
     retries: Template
+    pushed: Template
+    aggregate: Template
+    health_check: Template
+    captured: Template
+    pass_through: Template
+    ads: Template
+    trust: Template
+    identity: Template
 
 
 def make_templates(documents: Mapping[str, Any]) -> Templates:
@@ -84,7 +101,7 @@ def _shape_problems(documents: Mapping[str, Any]) -> list[str]:
     problems = [
         f"{name}.yaml: found {_kind(documents.get(name))}, expected {wanted}"
         for name in PLACEHOLDERS
-        if not isinstance(documents.get(name), kind := list if name == "access_log" else dict)
+        if not isinstance(documents.get(name), kind := list if name in _LISTS else dict)
         for wanted in ("a list" if kind is list else "a mapping",)
     ]
     sidecar, retries = documents.get("sidecar"), documents.get("retries")

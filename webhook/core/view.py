@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import chain
 
 from webhook.core.catalog import Catalog
-from webhook.core.model import Service, ServiceRef, Upstream, UpstreamRef
+from webhook.core.model import DiscoveryMode, Service, ServiceRef, Upstream, UpstreamRef
 
 
 @dataclass(frozen=True)
@@ -64,11 +64,14 @@ class View:
 
     @cached_property
     def by_likelihood(self) -> tuple[tuple[Service, ...], ...]:
-        """Give the services in groups: own before exported, in each the declared before the undeclared."""
+        """Give the services in groups: own before exported, in each the declared before the undeclared.
+
+        Last in each are those that are not headless: often they stand beside a headless one for the same pods.
+        """
         return tuple(
-            tuple(service for service in group if service.declared is declared)
+            tuple(service for service in group if (service.headless, service.declared) == kind)
             for group in (self.own, self.exported)
-            for declared in (True, False)
+            for kind in ((True, True), (True, False), (False, True))
         )
 
     def cut(self, most: int, first: UpstreamRef | None) -> View:
@@ -118,14 +121,17 @@ def _only(services: Sequence[Service]) -> Upstream | Ambiguous:
 
 
 def make_view(
-    catalog: Catalog, namespace: str, references: tuple[UpstreamRef, ...] | None
+    catalog: Catalog,
+    namespace: str,
+    references: tuple[UpstreamRef, ...] | None,
+    mode: DiscoveryMode = DiscoveryMode.DNS,
 ) -> tuple[View, tuple[UpstreamRef, ...]]:
     """Say what pods of a namespace see, of that only what they ask for.
 
     Returns the view, and those references that nothing answers (yet).
     """
-    own = tuple(service for service in catalog.own(namespace) if service.upstreams)
-    exported = tuple(service for service in catalog.exported(namespace) if service.upstreams)
+    own = tuple(_offered(catalog.own(namespace), mode))
+    exported = tuple(_offered(catalog.exported(namespace), mode))
     if references is None:
         return View(namespace, own, exported), ()
     wanted: defaultdict[ServiceRef, list[Upstream]] = defaultdict(list)
@@ -138,6 +144,15 @@ def make_view(
             wanted[upstream.service].append(upstream)
     own, exported = (tuple(_narrow(group, wanted)) for group in (own, exported))
     return View(namespace, own, exported), tuple(missing)
+
+
+def _offered(services: Iterable[Service], mode: DiscoveryMode) -> Iterator[Service]:
+    """Give the Services that have upstreams: where endpoints are pushed, also those that are not headless."""
+    for service in services:
+        if service.pushed and mode is DiscoveryMode.XDS:
+            yield replace(service, upstreams=service.pushed)
+        elif service.upstreams:
+            yield service
 
 
 def _narrow(services: Iterable[Service], wanted: Mapping[ServiceRef, list[Upstream]]) -> Iterator[Service]:
@@ -178,6 +193,6 @@ def default_target(view: View, labels: Mapping[str, str], chosen: UpstreamRef | 
 
 
 def _likely(view: View, labels: Mapping[str, str]) -> Upstream | Ambiguous | None:
-    own, exported = view.by_likelihood[:2], view.by_likelihood[2:]
+    own, exported = view.by_likelihood[:3], view.by_likelihood[3:]
     others = ([service for service in group if not service.selects(labels)] for group in own)
     return next((_only(candidates) for candidates in chain(others, exported) if candidates), None)

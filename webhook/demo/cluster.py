@@ -133,7 +133,7 @@ class Cluster:
         for pod in deployment.pods:
             admitted = await self._webhook.admit(self._sent[pod.document["metadata"]["uid"]])
             annotations = admitted.pod["metadata"]["annotations"]
-            await pod.annotate({key: annotations[key] for key in names.WRITTEN})
+            await pod.annotate({key: annotations[key] for key in names.WRITTEN if key in annotations})
 
     async def _delete(self, pod: RunningPod, grace: float | None = None) -> None:
         self._sent.pop(pod.document["metadata"]["uid"], None)

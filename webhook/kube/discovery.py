@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64decode
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -17,8 +19,8 @@ from webhook.kube.api import Api, Json
 from webhook.kube.metrics import DiscoveryMetrics
 from webhook.kube.pace import Pace
 from webhook.kube.reflector import Change, ChangeKind, Key, Reflector
-from webhook.kube.resources import ENDPOINT_SLICES, NAMESPACES, SERVICES, Resource
-from webhook.kube.trim import trim_namespace, trim_service, trim_slice
+from webhook.kube.resources import ENDPOINT_SLICES, MUTATING_WEBHOOKS, NAMESPACES, SERVICES, Resource
+from webhook.kube.trim import trim_configuration, trim_namespace, trim_service, trim_slice
 from webhook.observe import CatalogMetrics
 
 _MANAGED_BY: Final = "endpointslice.kubernetes.io/managed-by"
@@ -28,6 +30,11 @@ HEADLESS_SLICES: Final = f"{_MANAGED_BY}={_CONTROLLER},{_HEADLESS}"
 """Slices that Kubernetes makes, of headless Services only: of all others nobody asks what a named port means."""
 OTHER_SLICES: Final = f"{_MANAGED_BY}!={_CONTROLLER}"
 """Slices that somebody else makes, such as for a Service without a selector: they carry no label to choose by."""
+_TRUST_SECONDS: Final = 3.0
+"""So long the first catalog waits for the CAs: without the right to read them, it comes without."""
+_LONGEST_TRUST: Final = 16 * 1024
+"""Characters: it goes into annotations of every Pod whose endpoints are pushed."""
+_PEM: Final = "-----BEGIN CERTIFICATE-----"
 _SLICES: Final = {"endpointslices-headless": HEADLESS_SLICES, "endpointslices-other": OTHER_SLICES}
 """No slice is in both."""
 _AT_ONCE: Final = 100
@@ -69,7 +76,9 @@ class Discovery:
         watching: DiscoveryMetrics,
         *,
         pace: Pace | None = None,
+        configuration: str = "evenkeel",
     ) -> None:
+        """Take what to call with each catalog; `configuration` is the webhook configuration that publishes our CAs."""
         self._publish = publish
         self._metrics = metrics
         self._pace = pace or Pace()
@@ -80,12 +89,15 @@ class Discovery:
         self._told: frozenset[Problem] = frozenset()
         self._log = structlog.get_logger().bind()
 
-        def follow(resource: Resource, keep: _Keep, handler: _Handler, name: str, selector: str | None) -> Reflector:
+        def follow(
+            resource: Resource, keep: _Keep, handler: _Handler, name: str, selector: str | None, only: str | None = None
+        ) -> Reflector:
             return Reflector(
                 api,
                 resource,
                 handler=handler,
                 label_selector=selector,
+                field_selector=f"metadata.name={only}" if only else None,
                 keep=keep,
                 name=name,
                 pace=self._pace,
@@ -100,6 +112,9 @@ class Discovery:
                 follow(ENDPOINT_SLICES, trim_slice, partial(self._slice, name), name, selector)
                 for name, selector in _SLICES.items()
             ),
+        )
+        self._trust = follow(
+            MUTATING_WEBHOOKS, trim_configuration, self._configuration, "authorities", None, configuration
         )
 
     def missing(self) -> str | None:
@@ -124,7 +139,7 @@ class Discovery:
     async def run(self) -> None:
         """Follow the cluster for ever."""
         async with asyncio.TaskGroup() as tasks:
-            for reflector in self._reflectors:
+            for reflector in (*self._reflectors, self._trust):
                 tasks.create_task(reflector.run())
             tasks.create_task(self._publish_changes())
 
@@ -147,9 +162,17 @@ class Discovery:
             self._builder.slice((source, change.key), _read(change))
         self._stirred.set()
 
+    def _configuration(self, change: Change) -> None:
+        if change.kind is not ChangeKind.REPLACED:
+            self._builder.trust(_authorities(_read(change)))
+        self._stirred.set()
+
     async def _publish_changes(self) -> None:
         for reflector in self._reflectors:
             await reflector.wait_synced()
+        # It decides nothing about admissions by DNS: what cannot be had must not keep those waiting.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._trust.wait_synced(), _TRUST_SECONDS)
         while True:
             await self._stirred.wait()
             self._stirred.clear()
@@ -183,6 +206,17 @@ class Discovery:
             if problem not in self._told:
                 self._log.warning("catalog problem", code=problem.code, where=problem.where, message=problem.message)
         self._told = problems
+
+
+def _authorities(configuration: Json | None) -> str:
+    """Give the CAs that a webhook configuration publishes, PEM, each bundle once; empty where it is no PEM."""
+    bundles = configuration["bundles"] if configuration else ()
+    try:
+        texts = dict.fromkeys(b64decode(bundle).decode("ascii").strip() for bundle in bundles)
+    except ValueError:
+        return ""
+    found = "".join(f"{text}\n" for text in texts if _PEM in text)
+    return found if len(found) <= _LONGEST_TRUST else ""
 
 
 def _read(change: Change) -> Json | None:

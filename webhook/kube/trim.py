@@ -22,6 +22,11 @@ def trim_service(found: Mapping[str, Any]) -> bytes:
         "type": spec.get("type") if spec.get("type") == "ExternalName" else None,
         "clusterIP": spec.get("clusterIP") if spec.get("clusterIP") == "None" else None,
         "selector": spec.get("selector"),
+        "sessionAffinity": spec.get("sessionAffinity") if spec.get("sessionAffinity") != "None" else None,
+        "internalTrafficPolicy": spec.get("internalTrafficPolicy")
+        if spec.get("internalTrafficPolicy") == "Local"
+        else None,
+        "trafficDistribution": spec.get("trafficDistribution"),
         "ports": [
             _only(port, "name", "port", "protocol", "targetPort", "appProtocol") for port in spec.get("ports") or ()
         ],
@@ -39,9 +44,18 @@ def trim_namespace(found: Mapping[str, Any]) -> bytes:
     annotations = _metadata(found).get("annotations") or {}
     metadata = {
         **_only(_metadata(found), "name", "labels"),
-        "annotations": {key: annotations[key] for key in annotations if key == names.OPENSHIFT_UID_RANGE},
+        "annotations": {
+            key: annotations[key] for key in (names.OPENSHIFT_UID_RANGE, *ours(annotations)) if key in annotations
+        },
     }
     return _text("v1", "Namespace", metadata)
+
+
+def trim_configuration(found: Mapping[str, Any]) -> bytes:
+    """Keep of a webhook configuration the CAs that API servers verify us by."""
+    webhooks = [webhook.get("clientConfig") or {} for webhook in found.get("webhooks") or ()]
+    bundles = [client["caBundle"] for client in webhooks if client.get("caBundle")]
+    return _text("admissionregistration.k8s.io/v1", "", _only(_metadata(found), "name"), bundles=bundles)
 
 
 def trim_slice(found: Mapping[str, Any]) -> bytes:
@@ -62,6 +76,10 @@ def _text(api_version: str, kind: str, metadata: Mapping[str, Any], **rest: Any)
 
 def _metadata(found: Mapping[str, Any]) -> Mapping[str, Any]:
     return found.get("metadata") or {}
+
+
+def _unless(value: Any, usual: str) -> Any:
+    return None if value == usual else value
 
 
 def _only(holder: Mapping[str, Any], *keys: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import jsonpatch
 import yaml
 
-from webhook.core.model import Operation
+from webhook.core.outcome import Operation
 from webhook.core.patch import pointer
 from webhook.manifests.emit import dump, flow
 from webhook.manifests.layout import Exotic, Layout

@@ -11,10 +11,12 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from webhook.core import names
+from webhook.core.capture import is_our_alias
 from webhook.core.errors import NotAPod
 from webhook.core.pod import Pod, read_pod
 
 _ENDED: Final = ("Succeeded", "Failed")
+_READ: Final = ("name", "ports", "restartPolicy", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle")
 _SHARED: Final = 4096
 """Specs of which equal ones are kept once: replicas have the same."""
 _TEXTS: Final = 256
@@ -104,12 +106,13 @@ def _spec(spec: Mapping[str, Any]) -> dict[str, Any]:
         "containers": [_container(one) for one in spec["containers"]],
         "initContainers": [_container(one) for one in spec.get("initContainers") or ()],
         # The others have generated names, which would make every replica's spec another.
+        "hostAliases": [one for one in spec.get("hostAliases") or () if is_our_alias(one)],
         "volumes": [one for one in spec.get("volumes") or () if one["name"] == names.VOLUME],
     }
 
 
 def _container(container: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {key: container[key] for key in ("name", "ports", "restartPolicy") if key in container}
+    kept = {key: container[key] for key in _READ if key in container}
     mounts = [{"name": one["name"]} for one in container.get("volumeMounts") or () if one.get("name") == names.VOLUME]
     return {**kept, "volumeMounts": mounts} if mounts else kept
 

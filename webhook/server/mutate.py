@@ -14,7 +14,8 @@ from starlette.types import Receive, Scope, Send
 
 from webhook.core.catalog import Catalog
 from webhook.core.errors import PodRejected
-from webhook.core.model import Namespace, Outcome, Skip, SkipReason
+from webhook.core.model import Namespace
+from webhook.core.outcome import Outcome, Skip, SkipReason
 from webhook.core.pod import Pod
 from webhook.observe import Metrics
 from webhook.server import review

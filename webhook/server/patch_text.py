@@ -9,7 +9,7 @@ from typing import Final
 
 import orjson
 
-from webhook.core.model import Operation
+from webhook.core.outcome import Operation
 
 _MOST_KEPT: Final = 256
 """Texts; Kubernetes bounds the annotations of one Pod to 256 KiB."""

@@ -13,7 +13,7 @@ from typing import Any, Final
 import structlog
 
 from webhook.core.errors import CatalogNotReady, EvenkeelError, MalformedReview, NotAPod
-from webhook.core.model import Outcome
+from webhook.core.outcome import Outcome
 from webhook.core.pod import Pod
 from webhook.observe import Reason, Result
 from webhook.server.body import BodyCut

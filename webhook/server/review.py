@@ -13,7 +13,8 @@ from typing import Any, Final
 import orjson
 
 from webhook.core.errors import MalformedReview, NotAPod
-from webhook.core.model import JsonObject, Outcome, Skip
+from webhook.core.model import JsonObject
+from webhook.core.outcome import Outcome, Skip
 from webhook.core.pod import Pod, read_pod
 from webhook.server.patch_text import encode_patch
 

@@ -6,19 +6,21 @@ https://www.envoyproxy.io/docs/envoy/latest/api-v3/api
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from webhook.core import names
-from webhook.core.model import Json, SidecarSettings, Upstream
+from webhook.core.model import DiscoveryMode, Json, SidecarSettings, Upstream
 from webhook.core.templates import Templates, config_file
 
 _REFRESH_STEP: Final = 5
+_RESOLVING: Final = ("cluster_type", "load_assignment")
+"""What of cluster.yaml is about DNS."""
 
 
-def bootstrap(templates: Templates, settings: SidecarSettings) -> Json:
-    """Give the document that Envoy starts with; the same for every Pod."""
-    return templates.bootstrap.fill(
+def bootstrap(templates: Templates, settings: SidecarSettings, mode: DiscoveryMode = DiscoveryMode.DNS) -> Json:
+    """Give the document that Envoy starts with; the same for every Pod with one kind of discovery."""
+    document = templates.bootstrap.fill(
         admin_port=settings.ports.admin,
         probe_port=settings.ports.probe,
         any_address=any_address(settings),
@@ -27,6 +29,37 @@ def bootstrap(templates: Templates, settings: SidecarSettings) -> Json:
         listeners_file=config_file(names.LISTENERS),
         config_folder=names.CONFIG_FOLDER,
     )
+    return _with_ads(document, templates, settings) if mode is DiscoveryMode.XDS else document
+
+
+def _with_ads(document: Json, templates: Templates, settings: SidecarSettings) -> Json:
+    server = f"{settings.xds_service}.{settings.own_namespace}.svc"
+    ads = templates.ads.fill(
+        cluster=names.XDS_CLUSTER,
+        address=f"{server}.{settings.cluster_domain}.",
+        port=settings.xds_port,
+        server_name=server,
+        identity_file=config_file(names.IDENTITY),
+        trust_file=config_file(names.TRUST),
+        config_folder=names.CONFIG_FOLDER,
+    )
+    dynamic = {"ads_config": ads["ads_config"], **document["dynamic_resources"]}
+    static = document["static_resources"]
+    return {
+        **document,
+        "dynamic_resources": dynamic,
+        "static_resources": {**static, "clusters": [*static["clusters"], ads["cluster"]]},
+    }
+
+
+def trust(templates: Templates, authorities: str) -> Json:
+    """Give the secret by which Envoy verifies `evenkeel xds`: CAs as PEM."""
+    return {"resources": [templates.trust.fill(authorities=authorities)]}
+
+
+def identity(templates: Templates) -> Json:
+    """Give the secret by which Envoy says who it is; the token itself stays in the file that the kubelet writes."""
+    return {"resources": [templates.identity.fill(token_file=f"{names.CONFIG_FOLDER}/{names.TOKEN_FILE}")]}
 
 
 def any_address(settings: SidecarSettings) -> str:
@@ -35,11 +68,16 @@ def any_address(settings: SidecarSettings) -> str:
 
 
 def clusters(
-    templates: Templates, settings: SidecarSettings, upstreams: Sequence[Upstream], app_port: int | None
+    templates: Templates,
+    settings: SidecarSettings,
+    upstreams: Sequence[Upstream],
+    app_port: int | None,
+    mode: DiscoveryMode = DiscoveryMode.DNS,
 ) -> Json:
-    """Give the clusters: one an upstream, the forward proxy, and the app where there is an ingress."""
+    """Give the clusters of every upstream, the forward proxy, and the app where there is an ingress."""
     refresh = dns_refresh(settings, len(upstreams))
-    resources = [_upstream(templates, settings, upstream, refresh) for upstream in upstreams]
+    make = _pushed if mode is DiscoveryMode.XDS else _resolved
+    resources = [each for upstream in upstreams for each in make(templates, settings, upstream, refresh)]
     resources.append(templates.forward_proxy.fill(name=names.FORWARD_PROXY_CLUSTER))
     if app_port is not None:
         resources.append(templates.app_cluster.fill(name=names.APP_CLUSTER, port=app_port))
@@ -57,36 +95,29 @@ def dns_refresh(settings: SidecarSettings, upstreams: int) -> str:
     return f"{math.ceil(bounded / _REFRESH_STEP) * _REFRESH_STEP}s"
 
 
-def _upstream(templates: Templates, settings: SidecarSettings, upstream: Upstream, refresh: str) -> Json:
-    return templates.cluster.fill(
-        name=upstream.cluster,
+def _resolved(templates: Templates, settings: SidecarSettings, upstream: Upstream, refresh: str) -> Iterator[Json]:
+    yield _upstream(templates, settings, upstream, refresh, upstream.cluster)
+
+
+def _pushed(templates: Templates, settings: SidecarSettings, upstream: Upstream, refresh: str) -> Iterator[Json]:
+    """Give the cluster that is called, and the two it consists of: pushed endpoints, and DNS where there are none."""
+    pushed, resolved = f"{upstream.cluster}/pushed", f"{upstream.cluster}/dns"
+    by_name = _upstream(templates, settings, upstream, refresh, resolved)
+    rest = {key: value for key, value in by_name.items() if key not in _RESOLVING}
+    yield templates.aggregate.fill(name=upstream.cluster, clusters=[pushed, resolved])
+    yield {**rest, "name": pushed, **templates.pushed.fill(service_name=upstream.endpoints)}
+    yield by_name
+
+
+def _upstream(templates: Templates, settings: SidecarSettings, upstream: Upstream, refresh: str, name: str) -> Json:
+    cluster = templates.cluster.fill(
+        name=name,
         lb_policy=upstream.policy.lb_policy.upper(),
         dns_refresh_rate=refresh,
         address=f"{upstream.service}.svc.{settings.cluster_domain}.",
         port=upstream.port,
     )
-
-
-def listeners(templates: Templates, settings: SidecarSettings, *, ingress: bool, access_log: bool) -> Json:
-    """Give the listeners: egress, and ingress where there is one."""
-    also = [{"address": {"socket_address": {"address": "::1", "port_value": settings.ports.egress}}}]
-    egress = templates.egress.fill(
-        name=names.EGRESS_LISTENER,
-        port=settings.ports.egress,
-        additional_addresses=also if settings.ipv6 else [],
-        access_log=templates.access_log.fill() if access_log else [],
-        routes=names.EGRESS_ROUTES,
-        routes_file=config_file(names.ROUTES),
-        config_folder=names.CONFIG_FOLDER,
-    )
-    return {"resources": [egress, _ingress(templates, settings)] if ingress else [egress]}
-
-
-def _ingress(templates: Templates, settings: SidecarSettings) -> Json:
-    return templates.ingress.fill(
-        name=names.INGRESS_LISTENER,
-        any_address=any_address(settings),
-        ipv4_compat=settings.ipv6,
-        port=settings.ports.ingress,
-        cluster=names.APP_CLUSTER,
-    )
+    if not upstream.policy.health_check:
+        return cluster
+    # A pod that is gone is gone, however healthy it last was.
+    return {**cluster, "health_checks": templates.health_check.fill(), "ignore_health_on_host_removal": True}

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from webhook.core import names
+from webhook.core.capture import Capture
+from webhook.core.envoy.listeners import listener_name
 from webhook.core.model import Json, Retry, Service, SidecarSettings, Upstream
 from webhook.core.template import Template
 from webhook.core.view import Ambiguous, Target, Unknown, View
@@ -27,6 +29,8 @@ _MOST_NAMED: Final = 20
 _LONGEST: Final = 1000
 """Characters of names in one message: it travels in a header, and callers refuse long ones."""
 _EVERYTHING: Final = {"prefix": "/"}
+_CAPTURED_HEADER: Final = "evenkeel-captured"
+"""As captured.yaml says it."""
 _CALL: Final = "evenkeel: authority '%REQ(:AUTHORITY):128%' path '%REQ(:PATH):128%': "
 
 
@@ -55,6 +59,24 @@ class Routes:
                 self._any_headless_service(),
                 self._localhost(view, default, actions, known),
                 {"name": "unknown", "domains": ["*"], "routes": [nowhere]},
+            ],
+        }
+
+    def captured(self, captures: Iterable[Capture]) -> Json:
+        """Give the RouteConfiguration for captured names: by the address that a call came to, whatever its authority.
+
+        That travels in a header which the listener sets and this configuration takes away.
+        """
+        balanced = [(listener_name(one, each.port), each) for one in captures for each in one.listens if each.grpc]
+        actions = {each.upstream: self._to(each.upstream) for _, each in balanced}
+        return {
+            "@type": f"{_TYPE}RouteConfiguration",
+            "name": names.CAPTURED_ROUTES,
+            "vhost_header": _CAPTURED_HEADER,
+            "request_headers_to_remove": [_CAPTURED_HEADER],
+            "virtual_hosts": [
+                {"name": name, "domains": [name], "routes": [{"match": _EVERYTHING, "route": actions[each.upstream]}]}
+                for name, each in balanced
             ],
         }
 

@@ -5,27 +5,35 @@ Validation of Envoy reads only the bootstrap; what is read from files would pass
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from webhook.core.model import Json
 
 
-def as_static(bootstrap: Json, clusters: Json, routes: Json, listeners: Json) -> Json:
-    """Give one self-contained bootstrap with the same listeners, routes and clusters.
+def as_static(
+    bootstrap: Json, clusters: Json, routes: Json, listeners: Json, captures: Json = None, *secrets: Json
+) -> Json:
+    """Give one self-contained bootstrap with the same listeners, routes, clusters and secrets.
 
-    Takes the parsed content of the four files; none is changed.
+    Takes the parsed content of the files, the last ones where there are such; none is changed.
     """
     static = bootstrap.get("static_resources") or {}
-    by_name = {route["name"]: _untyped(route) for route in routes["resources"]}
-    inlined = [_inline(_untyped(listener), by_name) for listener in listeners["resources"]]
-    return {
-        **{key: value for key, value in bootstrap.items() if key != "dynamic_resources"},
-        "static_resources": {
-            **static,
-            "listeners": [*static.get("listeners", []), *inlined],
-            "clusters": [*static.get("clusters", []), *map(_untyped, clusters["resources"])],
-        },
+    every = [*routes["resources"], *(captures or _EMPTY)["resources"]]
+    by_name = {route["name"]: _untyped(route) for route in every}
+    kept = {key: value for key, value in bootstrap.items() if key != "dynamic_resources"}
+    # Where endpoints are pushed from is no file.
+    ads = {key: value for key, value in bootstrap.get("dynamic_resources", {}).items() if key == "ads_config"}
+    found = {
+        **static,
+        "listeners": [*static.get("listeners", []), *map(_untyped, listeners["resources"])],
+        "clusters": [*static.get("clusters", []), *map(_untyped, clusters["resources"])],
     }
+    if secrets:
+        found["secrets"] = [_untyped(secret) for file in secrets for secret in (file or _EMPTY)["resources"]]
+    return {**kept, **({"dynamic_resources": ads} if ads else {}), "static_resources": _inline(found, by_name)}
+
+
+_EMPTY: Final[Json] = {"resources": ()}
 
 
 def _untyped(resource: dict[str, Any]) -> dict[str, Any]:
@@ -33,14 +41,12 @@ def _untyped(resource: dict[str, Any]) -> dict[str, Any]:
 
 
 def _inline(node: Any, routes: dict[str, Any]) -> Any:
-    """Replace every `rds` by the route configuration that it names."""
+    """Replace every `rds` by the route configuration that it names, and secrets from files by their names."""
     if isinstance(node, list):
         return [_inline(item, routes) for item in node]
     if not isinstance(node, dict):
         return node
-    return {
-        "route_config" if key == "rds" else key: routes[value["route_config_name"]]
-        if key == "rds"
-        else _inline(value, routes)
-        for key, value in node.items()
-    }
+    if "rds" in node:
+        rest = {key: value for key, value in node.items() if key != "rds"}
+        return {**_inline(rest, routes), "route_config": routes[node["rds"]["route_config_name"]]}
+    return {key: _inline(value, routes) for key, value in node.items() if key != "sds_config"}
