@@ -9,16 +9,18 @@ import pytest_asyncio
 
 from tests.cluster.kit import fleet
 from tests.cluster.kit.command import checked
-from tests.cluster.kit.install import NAMESPACE, RECONCILER, WEBHOOK, Installed, installed, render, until
+from tests.cluster.kit.install import NAMESPACE, RECONCILER, WEBHOOK, XDS, Installed, installed, render, until
 from tests.cluster.kit.obtain import obtain
 from tests.cluster.kit.rest import Json
-from tests.cluster.kit.secret import fail_opens
+from tests.cluster.kit.secret import fail_opens, stored
 from tests.cluster.kit.stream import Stream, stream, version_of
 from tests.cluster.kit.version import OtherVersion
 from tests.cluster.kit.world import World
 from webhook import __version__
 from webhook.core import names
 from webhook.core.model import SidecarSettings
+from webhook.tls.authority import names_of
+from webhook.tls.state import State
 
 pytestmark = [pytest.mark.cluster, pytest.mark.asyncio(loop_scope="session")]
 
@@ -53,9 +55,9 @@ async def shop(world, old, shipped) -> AsyncIterator[Installed]:
 
 
 async def test_an_upgrade_leaves_no_pod_bare_and_no_call_failed(world, shop, shipped) -> None:
-    """Both Deployments roll while Pods are created and a caller calls; live Pods are rewritten, not restarted."""
+    """All Deployments roll while Pods are created and a caller calls; live Pods are rewritten, not restarted."""
     same, opened = await fleet.identities(world, SHOP), await fail_opens(world)
-    before = await _caller(world)
+    before, certified = await _caller(world), await stored(world.rest)
     async with fleet.callers(world, SHOP).load("upgrade", rate=50) as tally:
         pods = await _roll(world, shipped, "upgrade-stream", to=__version__)
         await until(lambda: _caller_is(world, __version__), "the live Pod rewritten by the new version")
@@ -63,6 +65,8 @@ async def test_an_upgrade_leaves_no_pod_bare_and_no_call_failed(world, shop, shi
 
     assert (version_of(before), _envoy(before)) == (OLD, OLD_ENVOY)
     assert _envoy(await _caller(world)) == OLD_ENVOY
+    assert _lacks(certified) == {"evenkeel-xds.evenkeel-system.svc"}
+    assert (_lacks(await stored(world.rest)), (await stored(world.rest)).signing) == (set(), certified.signing)
     assert pods.harmed == {}
     assert set(pods.versions) == {OLD, __version__}
     assert pods.injected == pods.asked == sum(pods.versions.values())
@@ -93,6 +97,9 @@ async def test_a_rollback_leaves_no_pod_bare_and_no_call_failed(world, shop, old
     """New Pods are the old version's again; what the newer one wrote to live Pods stays, for minutes, and works."""
     same, opened = await fleet.identities(world, SHOP), await fail_opens(world)
     async with fleet.callers(world, SHOP).load("rollback", rate=50) as tally:
+        # What the old version does not know is taken away by hand, as the page says.
+        await world.delete([one for one in shipped if one["metadata"]["name"] == XDS])
+        await world.gone(NAMESPACE, "app.kubernetes.io/component=xds")
         pods = await _roll(world, old.objects(shipped), "rollback-stream", to=OLD)
         await until(lambda: _left_alone(shop), "the live Pod left alone by the old reconciler")
     evened = await fleet.balanced(world, SHOP)
@@ -123,9 +130,10 @@ async def _roll(world: World, objects: list[Json], namespace: str, *, to: str) -
 
 
 async def _all_run(world: World, version: str) -> bool:
-    """Say whether both Deployments are rolled out and their earlier Pods are gone."""
-    for deployment in (WEBHOOK, RECONCILER):
-        await world.available(NAMESPACE, deployment)
+    """Say whether all Deployments are rolled out and their earlier Pods are gone."""
+    there = await world.rest.get(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments")
+    for deployment in there["items"]:
+        await world.available(NAMESPACE, deployment["metadata"]["name"])
     images = {one["spec"]["containers"][0]["image"] for one in await world.pods(NAMESPACE)}
     return {image.rpartition(":")[2] for image in images} == {version}
 
@@ -142,6 +150,12 @@ async def _caller_is(world: World, version: str) -> bool:
 async def _left_alone(shop: Installed) -> bool:
     metric = "evenkeel_reconciler_pods_left_alone"
     return await shop.metric(metric, RECONCILER, reason="newer-version") >= 1
+
+
+def _lacks(state: State) -> set[str]:
+    """Say which of the names that somebody asks for a certificate is not made for."""
+    asked = {f"{service}.{NAMESPACE}.svc" for service in (WEBHOOK, XDS)}
+    return asked.difference(names_of(state.leaf.certificate) if state.leaf else ())
 
 
 def _envoy(pod: Json) -> str:

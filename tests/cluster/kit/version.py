@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from tests.cluster.kit.install import ROOT
+from tests.cluster.kit.install import ROOT, XDS
 from tests.cluster.kit.rest import Json
 from tests.cluster.kit.world import IMAGE, World
 from webhook import __version__
@@ -21,7 +21,10 @@ _ENVOY: Final = SidecarSettings().image
 
 
 class OtherVersion:
-    """A version that the node can run, with an Envoy of its own."""
+    """A version that the node can run, with an Envoy of its own.
+
+    It comes from before `evenkeel xds`: it installs no such thing, and makes certificates without that name.
+    """
 
     def __init__(self, world: World, folder: Path, version: str, envoy: str) -> None:
         self.version = version
@@ -31,6 +34,11 @@ class OtherVersion:
             shutil.copytree(ROOT / part, folder / part)
         _replace(folder / "webhook" / "__init__.py", f'"{__version__}"', f'"{version}"')
         _replace(folder / "webhook" / "core" / "model.py", _ENVOY, envoy)
+        _replace(
+            folder / "webhook" / "compose" / "certificate.py",
+            "(settings.service, sidecar.xds_service)",
+            "(settings.service,)",
+        )
         ours = world.images[IMAGE]
         files = {**ours.files, _INSIDE: folder}
         world.images[self._image] = replace(ours, files=files, env={**ours.env, "PYTHONPATH": _INSIDE})
@@ -38,7 +46,7 @@ class OtherVersion:
 
     def objects(self, shipped: Iterable[Json]) -> list[Json]:
         """Give an installation's objects as that version ships them."""
-        found = copy.deepcopy(list(shipped))
+        found = [copy.deepcopy(one) for one in shipped if one["metadata"]["name"] != XDS]
         for one in found:
             if one["kind"] == "Deployment":
                 for container in one["spec"]["template"]["spec"]["containers"]:
