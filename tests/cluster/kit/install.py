@@ -22,6 +22,8 @@ ROOT: Final = Path(__file__).parents[3]
 NAMESPACE: Final = names.SYSTEM_NAMESPACE
 WEBHOOK: Final = "evenkeel-webhook"
 RECONCILER: Final = "evenkeel-reconciler"
+XDS: Final = "evenkeel-xds"
+DEPLOYMENTS: Final = (WEBHOOK, RECONCILER, XDS)
 _LIMIT: Final = 60.0
 
 
@@ -38,6 +40,12 @@ class Installed:
     def __init__(self, world: World, objects: list[Json]) -> None:
         self.world = world
         self.objects = objects
+
+    @property
+    def deployments(self) -> tuple[str, ...]:
+        """The names of its Deployments, those first that others wait for."""
+        there = {one["metadata"]["name"] for one in self.objects if one["kind"] == "Deployment"}
+        return tuple(name for name in DEPLOYMENTS if name in there)
 
     async def called(self, *, limit: float = _LIMIT) -> None:
         """Wait until the API server really brings us Pods: a dry run in a labelled namespace comes back injected."""
@@ -87,8 +95,8 @@ async def installed(world: World, objects: list[Json], *, wait: bool = True) -> 
     try:
         await world.apply(objects)
         if wait:
-            await world.available(NAMESPACE, WEBHOOK)
-            await world.available(NAMESPACE, RECONCILER)
+            for deployment in found.deployments:
+                await world.available(NAMESPACE, deployment)
             await found.called()
         yield found
     finally:
@@ -98,7 +106,7 @@ async def installed(world: World, objects: list[Json], *, wait: bool = True) -> 
 
 async def _hurry(world: World) -> None:
     """Take our Deployments away without waiting for their Pods to drain: whoever wants to see that does so before."""
-    for deployment in (WEBHOOK, RECONCILER):
+    for deployment in DEPLOYMENTS:
         with gone():
             await world.rest.delete(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{deployment}")
     for one in await world.pods(NAMESPACE):
