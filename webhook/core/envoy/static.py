@@ -29,11 +29,17 @@ def as_static(
         "clusters": [*static.get("clusters", []), *map(_untyped, clusters["resources"])],
     }
     if secrets:
-        found["secrets"] = [_untyped(secret) for file in secrets for secret in (file or _EMPTY)["resources"]]
+        found["secrets"] = [_told(secret) for file in secrets for secret in (file or _EMPTY)["resources"]]
     return {**kept, **({"dynamic_resources": ads} if ads else {}), "static_resources": _inline(found, by_name)}
 
 
 _EMPTY: Final[Json] = {"resources": ()}
+
+
+def _told(secret: dict[str, Any]) -> dict[str, Any]:
+    """Give a secret without the file that only a running Pod has."""
+    told = {"generic_secret": {"secret": {"inline_string": "-"}}} if "generic_secret" in secret else {}
+    return {**_untyped(secret), **told}
 
 
 def _untyped(resource: dict[str, Any]) -> dict[str, Any]:
