@@ -4,30 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+
+import grpc
 
 from webhook.xds.identity import Identity
 
 
-class Refusal(StrEnum):
-    """Why a client was refused; a label of a metric."""
+class NotServed(Exception):
+    """A client is not let in: the status and the text are what it gets; whoever raises this has logged it."""
 
-    TOKEN_MISSING = "token-missing"  # noqa: S105 - a label
-    TOKEN_INVALID = "token-invalid"  # noqa: S105 - a label
-    AUDIENCE = "wrong-audience"
-    NAMESPACE = "namespace"
-    UNAVAILABLE = "unavailable"
-    """Nobody could say who it is, for now."""
-    TOO_MANY = "too-many-streams"
-    ENDING = "ending"
-
-
-class Refused(Exception):
-    """A client is not let in; the text is for it and for the log."""
-
-    def __init__(self, reason: Refusal, message: str) -> None:
+    def __init__(self, status: grpc.StatusCode, message: str) -> None:
         super().__init__(message)
-        self.reason = reason
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +28,4 @@ class Client:
 
 
 Authenticate = Callable[[Mapping[str, str], str], Awaitable[Client]]
-"""From a stream's metadata (lower-case keys) and its peer (`ipv4:10.0.0.7:41234`) to who it is.
-
-Raises Refused.
-"""
+"""From a stream's metadata (lower-case keys) and its peer (`ipv4:10.0.0.7:41234`) to who it is; raises NotServed."""
