@@ -44,13 +44,28 @@ class ReconcileSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class XdsSettings:
+    """How endpoints are pushed."""
+
+    port: _Port = 18000
+    """For sidecars and gRPC clients, over TLS."""
+    unauthenticated_namespaces: frozenset[_Name] = frozenset()
+    """Clients without a token are served what the namespace may see that they claim to be of, if it is one of these.
+    Anybody who can reach the port can claim that."""
+    review_seconds: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 300.0
+    """A token's review counts for so long: a Pod that was deleted gets no new stream after it."""
+    reviews_at_once: Annotated[int, Field(ge=1, le=1000)] = 16
+    """So many tokens are under review at most: after a restart all clients come at once."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything the operator decides."""
 
     tls_cert: Path | None = None
-    """The serving certificate and its chain, PEM. `serve` needs it where `certificate` is `files`."""
+    """The serving certificate and its chain, PEM. `serve` needs it where `certificate` is `files`, `xds` always."""
     tls_key: Path | None = None
-    """The certificate's private key, PEM, without a password. `serve` needs it where `certificate` is `files`."""
+    """The certificate's private key, PEM, without a password; needed where `tls_cert` is."""
     client_ca: Path | None = None
     """With it, only clients whose certificate one of these CAs (PEM) signed get an answer."""
     catalog: tuple[Path, ...] = ()
@@ -97,6 +112,8 @@ class Settings:
     """Requests in flight may take this long after the listener has closed."""
     reconcile: ReconcileSettings = field(default=ReconcileSettings())
     """What `reconcile` does."""
+    xds: XdsSettings = field(default=XdsSettings())
+    """What `xds` does."""
     sidecar: SidecarSettings = field(default=SidecarSettings())
     """What every sidecar gets."""
 

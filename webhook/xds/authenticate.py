@@ -175,7 +175,7 @@ def claim(node: Any) -> tuple[str, str]:
     pod, _, namespace = str(node.id).rpartition(".")
     fields = node.metadata.fields
     said = fields["namespace"].string_value if "namespace" in fields else ""
-    return (said or namespace, pod or str(node.id))
+    return said or (namespace if pod else ""), pod or str(node.id)
 
 
 def _name(peer: str, node: Any) -> str:

@@ -1,0 +1,143 @@
+"""What `xds` consists of: the cluster followed, clients let in, endpoints pushed to them, health and metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from webhook import __version__
+from webhook.compose.runner import attempt, listeners
+from webhook.compose.signals import Signals, drain
+from webhook.compose.xds_feed import Feed
+from webhook.core.errors import SettingsError
+from webhook.kube.api import Api
+from webhook.kube.metrics import DiscoveryMetrics
+from webhook.observe import Metrics
+from webhook.server.health import Readiness, health_app
+from webhook.server.listen import Server, bind, config
+from webhook.settings import Settings
+from webhook.tls.files import CertificateFiles
+from webhook.tls.watch import CertificateWatch
+from webhook.xds.authenticate import Authenticator, Terms
+from webhook.xds.credentials import LiveCredentials, Pem
+from webhook.xds.metrics import XdsMetrics
+from webhook.xds.refusals import Refusals
+from webhook.xds.reviews import ReviewMetrics, Reviews
+from webhook.xds.server import AdsServer
+from webhook.xds.zones import Zones
+
+_FILES: Final = ("tls_cert", "tls_key")
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What the process consists of, made and not begun."""
+
+    certificate: CertificateWatch
+    authenticator: Authenticator
+    feed: Feed
+    server: AdsServer
+    readiness: Readiness
+    health: Server
+
+
+async def xds(settings: Settings) -> None:
+    """Push endpoints until SIGTERM or SIGINT, then let clients go to other replicas, and return.
+
+    Raises SettingsError, before anything is begun, with everything the operator has to mend; an ExceptionGroup if a
+    part of it dies.
+    """
+    metrics = Metrics()
+    problems: list[str] = []
+    api = attempt(problems, partial(Api.connect, settings.kubeconfig))
+    certificate = attempt(problems, partial(_certificate, settings, metrics))
+    attempt(problems, lambda: bind("xds.port", settings.host, settings.xds.port).close())
+    if problems or api is None or certificate is None:
+        raise SettingsError(problems)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(api)
+        parts = _parts(settings, api, certificate, metrics)
+        signals = Signals()
+        structlog.get_logger().info("starting", version=__version__)
+        await _live(settings, parts, signals)
+    structlog.get_logger().info("ended")
+
+
+def _certificate(settings: Settings, metrics: Metrics) -> CertificateWatch:
+    def given(key: str) -> Path:
+        path: Path | None = getattr(settings, key)
+        return path or Path()
+
+    missing = [key for key in _FILES if getattr(settings, key) is None]
+    if missing:
+        flags = [f"--{key.replace('_', '-')} FILE with PEM" for key in missing]
+        raise SettingsError(
+            [f"{key}: found nothing, expected {flag}" for key, flag in zip(missing, flags, strict=True)]
+        )
+    return CertificateWatch(CertificateFiles(*map(given, _FILES)), metrics.certificate)
+
+
+def _parts(settings: Settings, api: Api, certificate: CertificateWatch, metrics: Metrics) -> _Parts:
+    registry, wanted = metrics.registry, settings.xds
+    refusals, reviewing = Refusals(registry), ReviewMetrics(registry)
+    terms = Terms(wanted.unauthenticated_namespaces, wanted.review_seconds, wanted.reviews_at_once)
+    authenticator = Authenticator(Reviews(api, reviewing), Zones(api), refusals, reviewing, terms)
+    feed = Feed(api, metrics.catalog, DiscoveryMetrics(registry), registry, settings.webhook_configuration)
+    server = AdsServer(feed.sources, authenticator, XdsMetrics(registry))
+    feed.tell(server.changed)
+    checks = {"catalog": feed.missing, "certificate": certificate.missing}
+    readiness = Readiness(checks)
+    times = (settings.keep_alive_seconds, settings.shutdown_limit_seconds)
+    health = Server("health", config(health_app(readiness, metrics), *times), *listeners(settings, "health_port"))
+    return _Parts(certificate, authenticator, feed, server, readiness, health)
+
+
+async def _live(settings: Settings, parts: _Parts, signals: Signals) -> None:
+    async with asyncio.TaskGroup() as group:
+        helpers = [
+            group.create_task(parts.feed.run(), name="follow the cluster"),
+            group.create_task(parts.authenticator.run(), name="let clients in"),
+            group.create_task(parts.certificate.run(settings.poll_seconds), name="keep the certificate"),
+            group.create_task(_serve(settings, parts), name="serve endpoints"),
+        ]
+        health = group.create_task(parts.health.run_until_told(), name="serve health")
+        await drain(parts.readiness, signals, settings.shutdown_delay_seconds)
+        await _end(parts.server, signals, settings.shutdown_limit_seconds)
+        for helper in helpers:
+            helper.cancel()
+        parts.health.should_exit = True
+        await health
+
+
+async def _serve(settings: Settings, parts: _Parts) -> None:
+    """Begin to serve once everything is known: a client that came before would be told that nothing is there."""
+    await parts.feed.wait_complete()
+    gc.collect()
+    gc.freeze()  # what was listed stays: full collections need not look at it while clients wait
+    live = parts.certificate.live
+    credentials = LiveCredentials(lambda: Pem(live.bundle.content.certificate, live.bundle.content.key))
+    host = settings.host or "::"
+    where = f"[{host}]" if ":" in host else host
+    port = await parts.server.listen(f"{where}:{settings.xds.port}", credentials.make())
+    structlog.get_logger().info("listening", server="xds", address=host, port=port)
+    await parts.server.wait()
+
+
+async def _end(server: AdsServer, signals: Signals, seconds: float) -> None:
+    """End the streams one after the other, so that clients spread over the other replicas; one more signal hastens."""
+    ending = asyncio.create_task(server.stop(seconds))
+    hastened = asyncio.create_task(signals.next())
+    await asyncio.wait({ending, hastened}, return_when=asyncio.FIRST_COMPLETED)
+    ending_by_itself = ending.done()
+    for task in (ending, hastened):
+        task.cancel()
+    await asyncio.gather(ending, hastened, return_exceptions=True)
+    if not ending_by_itself:
+        await server.stop(0)
