@@ -15,6 +15,8 @@ from webhook.xds.source import Resource
 from webhook.xds.wire import packed
 
 _HEALTHY: Final = health_check_pb2.HealthStatus.Value("HEALTHY")
+_OVERPROVISIONED: Final = 10_000
+"""Percent: one endpoint in a hundred is enough to stay with."""
 _DRAINING: Final = health_check_pb2.HealthStatus.Value("DRAINING")
 
 
@@ -35,7 +37,11 @@ def load_assignment(name: str, endpoints: Sequence[Endpoint], zone: str = "") ->
     for endpoint in endpoints:
         localities[endpoint.zone].append(endpoint)
     groups = (_locality(each, localities[each], int(first and each != zone)) for each in sorted(localities))
-    return pack(endpoint_pb2.ClusterLoadAssignment(cluster_name=name, endpoints=groups))
+    assignment = endpoint_pb2.ClusterLoadAssignment(cluster_name=name, endpoints=groups)
+    if not first:
+        # Else Envoy sends some calls on to DNS, which knows no better, as soon as 3 of 10 endpoints do not answer.
+        assignment.policy.overprovisioning_factor.value = _OVERPROVISIONED
+    return pack(assignment)
 
 
 def _suffices(endpoints: Iterable[Endpoint], zone: str) -> bool:
