@@ -191,6 +191,7 @@ class NamespaceWords:
     discovery: DiscoveryMode | None = None
 
 
+_SILENT: Final = NamespaceWords()
 _NAMESPACE: Final[Mapping[str, tuple[str, _Parser]]] = {
     names.CAPTURE: ("capture", switch),
     names.DISCOVERY: ("discovery", discovery),
@@ -199,6 +200,8 @@ _NAMESPACE: Final[Mapping[str, tuple[str, _Parser]]] = {
 
 def namespace_words(annotations: Mapping[str, str]) -> tuple[NamespaceWords, tuple[str, ...]]:
     """Read the annotations of a Namespace: what they say, and what is wrong with them, which counts as not said."""
+    if not annotations:
+        return _SILENT, ()
     values: dict[str, Any] = {}
     problems: list[str] = []
     for key in sorted(ours(annotations)):

@@ -8,7 +8,7 @@ DNS for a name with a trailing dot, which passes by /etc/hosts.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Final
@@ -23,6 +23,7 @@ _FIRST: Final = int(IPv4Address("127.64.0.0"))
 _ADDRESSES: Final = 2**22
 """127.64.0.0/10: loopback on every Linux, and used by nobody else."""
 _LOCALHOST: Final = "localhost"
+_TAKES_PUSHING: Final = f"it is not headless: that takes {names.DISCOVERY}: {DiscoveryMode.XDS}"
 _NAMES: Final = 3
 """By which every namespace may call a Service; its own also by the bare one."""
 
@@ -69,21 +70,21 @@ def service_hostnames(ref: ServiceRef, namespace: str, cluster_domain: str) -> t
     return (ref.name, *full) if ref.namespace == namespace else full
 
 
-def find_captures(
-    pod: Pod, catalog: Catalog, view: View, settings: SidecarSettings, *, wish: bool | None, mode: DiscoveryMode
-) -> Captures:
+def find_captures(pod: Pod, catalog: Catalog, view: View, settings: SidecarSettings, *, wish: bool | None) -> Captures:
     """Say which names a new Pod captures.
 
     `wish` is the Pod's or its Namespace's word; without one the Service's, then the operator's. Only Services with a
     declared gRPC port that the view has; a Pod that brings aliases of ours along keeps their addresses.
     """
     before = carried_addresses(pod)
-    if wish is False:
-        return Captures(_kept(pod, catalog, view, before, settings))
-    places = _Places(pod, catalog, settings, before.values())
-    captured, left = [], []
-    for service in view.services:
-        if service.ref in before or not service.declared or not _wished(service, wish, settings):
+    kept = _kept(pod, catalog, view, before, settings)
+    wished, beyond = _wished(view, settings, wish=wish)
+    if not wished and not beyond:
+        return Captures(kept)
+    places = _Places(pod, catalog, settings)
+    captured, left = [], [(service.ref, _TAKES_PUSHING) for service in beyond]
+    for service in wished:
+        if service.ref in before:
             continue
         hostnames = service_hostnames(service.ref, pod.namespace, settings.cluster_domain)
         if why := service.unfit or places.why_not(service, hostnames):
@@ -91,8 +92,7 @@ def find_captures(
         else:
             address = places.address(service.ref)
             captured.append(Capture(service.ref, address, hostnames, _listens(service, view)))
-    left += _only_pushed(catalog, pod.namespace, wish, settings, mode)
-    return Captures((*_kept(pod, catalog, view, before, settings), *captured), tuple(left))
+    return Captures((*kept, *captured), tuple(left))
 
 
 def keep_captures(pod: Pod, catalog: Catalog, view: View, settings: SidecarSettings) -> tuple[Capture, ...]:
@@ -132,27 +132,20 @@ def _is_our_address(text: object) -> bool:
         return False
 
 
-def _wished(service: Service, wish: bool | None, settings: SidecarSettings) -> bool:
-    if wish is False or service.capture is False:
-        return False
-    return bool(wish or service.capture or settings.capture)
-
-
-def _only_pushed(
-    catalog: Catalog, namespace: str, wish: bool | None, settings: SidecarSettings, mode: DiscoveryMode
-) -> Iterator[tuple[ServiceRef, str]]:
-    """Name the Services that would be captured if their endpoints were pushed."""
-    if mode is DiscoveryMode.XDS:
-        return
-    for service in (*catalog.own(namespace), *catalog.exported(namespace)):
-        if service.pushed and _wished(service, wish, settings):
-            yield service.ref, f"it is not headless: that takes {names.DISCOVERY}: {DiscoveryMode.XDS}"
+def _wished(view: View, settings: SidecarSettings, *, wish: bool | None) -> tuple[Sequence[Service], Sequence[Service]]:
+    """Give the Services whose names are to be captured, and those that would be if their endpoints were pushed."""
+    if wish is False:
+        return (), ()
+    everybody = wish or settings.capture
+    asked = view.services if everybody else view.asking
+    beyond = [each for each in view.only_pushed if (each.capture is not False if everybody else each.capture)]
+    return [each for each in asked if each.declared and each.capture is not False], beyond
 
 
 class _Places:
     """What is taken in a Pod: ports that the app may serve, names and addresses."""
 
-    def __init__(self, pod: Pod, catalog: Catalog, settings: SidecarSettings, addresses: Collection[str]) -> None:
+    def __init__(self, pod: Pod, catalog: Catalog, settings: SidecarSettings) -> None:
         selecting = (service for service in catalog.own(pod.namespace) if service.selects(pod.labels))
         self._ports = {
             **dict.fromkeys(settings.ports.all(), "the sidecar itself listens on port {}"),
@@ -166,7 +159,7 @@ class _Places:
         metadata = pod.document.get("metadata") or {}
         own_names = {str(each) for each in (metadata.get("name"), pod.spec.get("hostname")) if each}
         self._names = {str(name) for alias in pod.host_aliases for name in alias.get("hostnames") or ()} | own_names
-        self._addresses = {str(alias.get("ip")) for alias in pod.host_aliases} | set(addresses)
+        self._addresses = {str(alias.get("ip")) for alias in pod.host_aliases}
 
     def why_not(self, service: Service, hostnames: tuple[str, ...]) -> str:
         """Say what is in the way of capturing a Service's names, or nothing."""
@@ -192,6 +185,8 @@ def _kept(
     pod: Pod, catalog: Catalog, view: View, before: Mapping[ServiceRef, str], settings: SidecarSettings
 ) -> tuple[Capture, ...]:
     """Give what a Pod's own aliases capture: a Service that is gone has no ports, and nobody listens any more."""
+    if not before:
+        return ()
     seen = {service.ref: service for service in view.services}
     serves = {*served_ports(pod), *settings.ports.all()}
     found = []

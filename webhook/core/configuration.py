@@ -81,7 +81,7 @@ class Configurations:
             return seen
         self._views.pop(key, None)  # it is written anew below, so nothing else has to make room for it
         view, missing = make_view(catalog, namespace, references, mode)
-        if seen is not None and (seen.view.own, seen.view.exported) == (view.own, view.exported):
+        if seen is not None and seen.view.same(view):
             view = seen.view
         while len(self._views) >= _MOST_KEPT:
             del self._views[next(iter(self._views))]

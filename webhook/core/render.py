@@ -55,7 +55,7 @@ class Renderer:
         def captures(view: View) -> Captures:
             if live:
                 return Captures(keep_captures(pod, catalog, view, self._settings))
-            return find_captures(pod, catalog, view, self._settings, wish=wish, mode=mode)
+            return find_captures(pod, catalog, view, self._settings, wish=wish)
 
         wanted = self._wanted(overrides, seen.view, app_port)._replace(
             mode=mode, trust=catalog.trust if mode is DiscoveryMode.XDS else ""

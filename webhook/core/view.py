@@ -39,11 +39,18 @@ class View:
     exported: tuple[Service, ...]
     whole: View | None = None
     """Where this is a part that fits: all that the pods see, so that nobody gains by what was left out."""
+    only_pushed: tuple[Service, ...] = ()
+    """Services that would be seen too if endpoints were pushed."""
 
     @cached_property
     def services(self) -> tuple[Service, ...]:
         """Give all, the namespace's own first."""
         return (*self.own, *self.exported)
+
+    @cached_property
+    def asking(self) -> tuple[Service, ...]:
+        """Give those that ask by themselves for their names to be captured."""
+        return tuple(service for service in self.services if service.capture)
 
     @cached_property
     def upstreams(self) -> tuple[Upstream, ...]:
@@ -73,6 +80,10 @@ class View:
             for group in (self.own, self.exported)
             for kind in ((True, True), (True, False), (False, True))
         )
+
+    def same(self, other: View) -> bool:
+        """Say whether another one has the same content."""
+        return (self.own, self.exported, self.only_pushed) == (other.own, other.exported, other.only_pushed)
 
     def cut(self, most: int, first: UpstreamRef | None) -> View:
         """Keep at most so many upstreams: exported ones go first, then undeclared ones, `first` never by choice.
@@ -130,10 +141,11 @@ def make_view(
 
     Returns the view, and those references that nothing answers (yet).
     """
-    own = tuple(_offered(catalog.own(namespace), mode))
-    exported = tuple(_offered(catalog.exported(namespace), mode))
+    every = catalog.own(namespace), catalog.exported(namespace)
+    own, exported = (tuple(_offered(group, mode)) for group in every)
     if references is None:
-        return View(namespace, own, exported), ()
+        pushed = (service for group in every for service in group if service.pushed)
+        return View(namespace, own, exported, only_pushed=tuple(pushed) if mode is DiscoveryMode.DNS else ()), ()
     wanted: defaultdict[ServiceRef, list[Upstream]] = defaultdict(list)
     missing = []
     for reference in references:
