@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -13,21 +14,24 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.cluster.kit.ads import endpoints, token_of
 from tests.cluster.kit.audit import asked, audit_flags, granted, refused
 from tests.cluster.kit.controlplane import ControlPlane
-from tests.cluster.kit.install import NAMESPACE, RECONCILER, WEBHOOK, injected, render, until
+from tests.cluster.kit.install import NAMESPACE, RECONCILER, WEBHOOK, XDS, injected, render, until
 from tests.cluster.kit.obtain import obtain
+from tests.cluster.kit.pod_status import NODE_NAME, node_document
 from tests.cluster.kit.policies import injected_pod
 from tests.cluster.kit.process import Program
 from tests.cluster.kit.rest import Rest, RestError
 from tests.cluster.kit.rest import until as rest_until
+from tests.cluster.kit.secret import SECRET, stored
 from webhook.core import names
+from webhook.tls.state import decode
 
 pytestmark = [pytest.mark.cluster, pytest.mark.asyncio(loop_scope="session")]
 
-SECRET = f"/api/v1/namespaces/{NAMESPACE}/secrets/evenkeel-webhook-tls"
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/{RECONCILER}"
-LACKING = {WEBHOOK: "services", RECONCILER: "pods"}
+LACKING = {WEBHOOK: "services", RECONCILER: "pods", XDS: "namespaces"}
 """By Deployment: what it may not list any more."""
 SENTENCES = {
     WEBHOOK: (
@@ -39,6 +43,11 @@ SENTENCES = {
         "pods: the Pods are not known yet: GET /api/v1/pods: forbidden: "
         "system:serviceaccount:evenkeel-system:evenkeel-reconciler may not list pods; "
         "bind ClusterRole evenkeel-reconciler (deploy/base)"
+    ),
+    XDS: (
+        "cluster: the namespaces of the cluster are not known yet: GET /api/v1/namespaces: forbidden: "
+        "system:serviceaccount:evenkeel-system:evenkeel-xds may not list namespaces; "
+        "bind ClusterRole evenkeel-xds (deploy/base)"
     ),
 }
 """What the new replica's /readyz says."""
@@ -80,7 +89,8 @@ async def test_every_right_is_used_and_no_other_is_wanted(tmp_path) -> None:
         await plane.namespace("shop")
         for one in objects:
             await rest.apply(one)
-        await rest.post("/api/v1/namespaces/shop/pods", injected_pod(name="live"))
+        await rest.apply(node_document())
+        live = await rest.post("/api/v1/namespaces/shop/pods", _on_a_node(injected_pod(name="live")))
         async with (
             _process(plane, tmp_path, "serve", WEBHOOK) as serve,
             _process(plane, tmp_path, "reconcile", RECONCILER),
@@ -89,6 +99,10 @@ async def test_every_right_is_used_and_no_other_is_wanted(tmp_path) -> None:
             await rest_until(rest, LEASE, _held)
             await rest.post("/api/v1/namespaces/shop/services", _service())
             await rest_until(rest, "/api/v1/namespaces/shop/pods/live", _balances)
+            async with _process(plane, tmp_path, "xds", XDS, **await _pair(rest, tmp_path)) as xds:
+                port = await until(lambda: _listening(xds), "listening")
+                trust, token = (await stored(rest)).bundle, await token_of(rest, live)
+                told = await endpoints(f"localhost:{port}", trust, f"{XDS}.{NAMESPACE}.svc", token, "orders.shop:50051")
             await rest.delete(SECRET)
             await rest.delete(LEASE)
             # It would see for itself, but looks only every 15 s.
@@ -97,6 +111,7 @@ async def test_every_right_is_used_and_no_other_is_wanted(tmp_path) -> None:
             await rest_until(rest, SECRET, _filled, refused=(404,))
             await rest_until(rest, LEASE, _held, refused=(404,))
 
+    assert b"orders.shop:50051" in told
     assert refused(tmp_path) == set()
     assert asked(tmp_path) == granted(objects)
 
@@ -178,7 +193,9 @@ async def _is_ready(replica: Any) -> bool:
 
 
 @asynccontextmanager
-async def _process(plane: ControlPlane, folder: Path, command: str, account: str) -> AsyncIterator[Program]:
+async def _process(
+    plane: ControlPlane, folder: Path, command: str, account: str, **more: str
+) -> AsyncIterator[Program]:
     """Run one of our processes under its own account."""
     env = {
         "EVENKEEL_KUBECONFIG": str(await plane.kubeconfig_for(account, NAMESPACE)),
@@ -186,6 +203,7 @@ async def _process(plane: ControlPlane, folder: Path, command: str, account: str
         "EVENKEEL_CERTIFICATE": "self-managed",
         "EVENKEEL_PORT": "0",
         "EVENKEEL_HEALTH_PORT": "0",
+        **more,
     }
     program = Program([str(Path(sys.executable).with_name("evenkeel")), command], folder / f"{command}.log", env)
     program.start()
@@ -194,6 +212,27 @@ async def _process(plane: ControlPlane, folder: Path, command: str, account: str
         program.check()
     finally:
         program.kill()
+
+
+async def _pair(rest: Rest, folder: Path) -> dict[str, str]:
+    """Give what a Pod of the control plane of endpoints is given of the Secret, as files."""
+    data = decode((await rest.get(SECRET))["data"])
+    for key in ("tls.crt", "tls.key"):
+        (folder / key).write_bytes(data[key])
+    files = {"EVENKEEL_TLS_CERT": "tls.crt", "EVENKEEL_TLS_KEY": "tls.key"}
+    return {name: str(folder / key) for name, key in files.items()} | {"EVENKEEL_XDS_PORT": "0"}
+
+
+async def _listening(xds: Program) -> int:
+    """Give the port that its log names, once it does."""
+    lines = [json.loads(line) for line in xds.log.read_text().splitlines() if line.startswith("{")]
+    return next((line["port"] for line in lines if (line["event"], line.get("server")) == ("listening", "xds")), 0)
+
+
+def _on_a_node(document: Any) -> Any:
+    """Have a Pod run somewhere, as far as the API server knows."""
+    document["spec"]["nodeName"] = NODE_NAME
+    return document
 
 
 def _filled(secret: Any) -> bool:
