@@ -13,6 +13,8 @@ from webhook.kube.metrics import DiscoveryMetrics
 from webhook.observe import Metrics, Result
 from webhook.reconcile.metrics import ReconcilerMetrics
 from webhook.tls.metrics import PublishedMetrics
+from webhook.xds.metrics import Ending, XdsMetrics
+from webhook.xds.refusals import Refusals
 
 [RULE] = read(COMPONENTS / "alerts" / "alerts.yaml")
 ALERTS = {one["alert"]: one for group in RULE["spec"]["groups"] for one in group["rules"]}
@@ -24,17 +26,17 @@ def _metrics(prefix: str) -> Iterator[str]:
 
 
 def test_every_metric_of_ours_exists() -> None:
-    """Webhook and reconciler have them from their first moment."""
+    """Every process has its own from its first moment."""
     metrics = Metrics()
     metrics.certificate.loaded(0, 1)
-    for part in (DiscoveryMetrics, ReconcilerMetrics, PublishedMetrics):
+    for part in (DiscoveryMetrics, ReconcilerMetrics, PublishedMetrics, XdsMetrics, Refusals):
         part(metrics.registry)
-    known = set(re.findall(r"^# TYPE (\w+)", generate_latest(metrics.registry).decode(), re.MULTILINE))
+    known = set(re.findall(r"^# TYPE (\w+)", text_of(metrics), re.MULTILINE))
 
     asked = set(_metrics("evenkeel_"))
 
-    assert len(asked) >= 6
-    assert asked <= known
+    assert len(asked) >= 10
+    assert {re.sub(r"_bucket$", "", one) for one in asked} <= known
 
 
 def test_what_is_said_is_whole() -> None:
@@ -42,6 +44,24 @@ def test_what_is_said_is_whole() -> None:
     assert all({"summary", "description"} == alert["annotations"].keys() for alert in ALERTS.values())
     assert {alert["labels"]["severity"] for alert in ALERTS.values()} == {"warning", "critical"}
     assert f'result="{Result.CRASHED.value}"' in ALERTS["EvenkeelBug"]["expr"]
+    assert f'reason="{Ending.BUG.value}"' in ALERTS["EvenkeelBug"]["expr"]
+
+
+def test_clients_that_are_let_in_raise_no_alert() -> None:
+    """Those without a token are let in only where the operator allows it."""
+    metrics = Metrics()
+    refusals = Refusals(metrics.registry)
+    refusals.admitted(proved=True)
+    refusals.admitted(proved=False)
+    counted = set(re.findall(r'^evenkeel_xds_authentications_total{result="(\S+)"} 1', text_of(metrics), re.MULTILINE))
+    [passed_over] = re.findall(r'result!~"(\S+)"', ALERTS["EvenkeelClientsNotLetIn"]["expr"])
+
+    assert counted == set(passed_over.split("|"))
+
+
+def text_of(metrics: Metrics) -> str:
+    """Give what Prometheus reads."""
+    return generate_latest(metrics.registry).decode()
 
 
 def test_calls_that_failed_open_are_asked_for_as_they_are_counted() -> None:

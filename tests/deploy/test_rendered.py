@@ -221,12 +221,15 @@ def test_settings_reach_every_command(helm, tmp_path) -> None:
 
 
 def test_another_port_of_the_control_plane_is_another_of_its_service(helm) -> None:
-    """A Service without an address leads to the same port on the Pods."""
+    """A Service without an address leads to the same port on the Pods, so they serve on the one that sidecars call."""
     objects = by_identity(helm("template", values="own-secret-and-settings"))
     [values] = read(VALUES / "own-secret-and-settings.yaml")
     [port] = objects["Service", "evenkeel-xds"]["spec"]["ports"]
 
+    [container] = objects["Deployment", "evenkeel-xds"]["spec"]["template"]["spec"]["containers"]
+
     assert port["port"] == values["settings"]["sidecar"]["xds_port"] != Settings().sidecar.xds_port
+    assert f"--port={port['port']}" in container["args"]
 
 
 def test_a_secret_of_ones_own_comes_with_its_ca(helm) -> None:
