@@ -237,7 +237,8 @@ def _from_flags(flags: Mapping[str, Any], problems: list[str]) -> Iterator[tuple
         if key not in keys():
             problems.append(f"unknown setting {shown(key)}{nearest(key, keys())}")
         elif value is not None and value not in ((), []):
-            yield key, _Given(value, f"--{key.replace('_', '-').replace('.', '-')}")
+            # A command's own settings have flags without its name.
+            yield key, _Given(value, f"--{key.removeprefix('xds.').replace('_', '-').replace('.', '-')}")
 
 
 def _convert(key: str, given: _Given) -> Any:

@@ -118,8 +118,10 @@ class Door:
         )
 
     async def asks(self, token: str | None, node: Any = None, *, peer: str = PEER) -> Any:
-        """Come with a token, or without."""
-        return await self.authenticator({} if token is None else {"authorization": token}, peer, node)
+        """Come with a token, or with the node that one says one is, or with neither."""
+        if node is not None:
+            return await self.authenticator.anonymous(peer, node)
+        return await self.authenticator({} if token is None else {"authorization": token}, peer)
 
     def metric(self, name: str, **labels: str) -> float | None:
         """Read a metric."""

@@ -90,10 +90,10 @@ def _parts(settings: Settings, api: Api, certificate: CertificateWatch, metrics:
     terms = Terms(wanted.unauthenticated_namespaces, wanted.review_seconds, wanted.reviews_at_once)
     authenticator = Authenticator(Reviews(api, reviewing), Zones(api), refusals, reviewing, terms)
     feed = Feed(api, metrics.catalog, DiscoveryMetrics(registry), registry, settings.webhook_configuration)
-    server = AdsServer(feed.sources, authenticator, XdsMetrics(registry))
+    anonymous = authenticator.anonymous if terms.unauthenticated else None
+    server = AdsServer(feed.sources, authenticator, XdsMetrics(registry), anonymous=anonymous)
     feed.tell(server.changed)
-    checks = {"catalog": feed.missing, "certificate": certificate.missing}
-    readiness = Readiness(checks)
+    readiness = Readiness({"cluster": feed.missing, "certificate": certificate.missing})
     times = (settings.keep_alive_seconds, settings.shutdown_limit_seconds)
     health = Server("health", config(health_app(readiness, metrics), *times), *listeners(settings, "health_port"))
     return _Parts(certificate, authenticator, feed, server, readiness, health)

@@ -71,7 +71,7 @@ class _Disbelief(NamedTuple):
 
 
 class Authenticator:
-    """Judges clients, as webhook.xds.client.Authenticate; `run` must be running."""
+    """Judges clients, as webhook.xds.client has it; `run` must be running."""
 
     def __init__(
         self,
@@ -101,34 +101,37 @@ class Authenticator:
             group.create_task(self._enquiries.run())
             group.create_task(self._zones.run())
 
-    async def __call__(self, metadata: Mapping[str, str], peer: str, node: Any = None) -> Client:
-        """Say who a client is by its token; without one by the node (core.v3.Node) of its first request.
-
-        Raises Refused, once it is counted and logged.
-        """
+    async def __call__(self, metadata: Mapping[str, str], peer: str) -> Client:
+        """Say who a client is by its token; raises Refused, once that is counted and logged."""
         text = shown(metadata)
         try:
-            client = Client(self._claimed(node), self._life(None)) if text is None else await self._shown(text)
+            if text is None:
+                raise _missing()
+            client = await self._shown(text)
         except Refused as error:
-            self._refusals.refused(_name(peer, node), error)
+            self._refusals.refused(_host(peer), error)
             raise
-        self._refusals.admitted(proved=text is not None)
+        self._refusals.admitted(proved=True)
         return client
+
+    async def anonymous(self, peer: str, node: Any) -> Client:
+        """Say who a client without a token is by what the node (core.v3.Node) of its first request says.
+
+        Raises Refused, once that is counted and logged.
+        """
+        namespace, pod = claim(node)
+        if namespace not in self._terms.unauthenticated:
+            error = _missing()
+            self._refusals.refused(f"{_host(peer)} ({node.id})", error)
+            raise error
+        self._refusals.admitted(proved=False)
+        return Client(Identity(namespace, pod), self._life(None))
 
     async def _shown(self, text: str) -> Client:
         token = _read(text, self._now())
         identity = await self._proved(token)
         zone = await self._zones.of(identity.node)
         return Client(replace(identity, zone=zone), self._life(token))
-
-    def _claimed(self, node: Any) -> Identity:
-        namespace, pod = claim(node)
-        if namespace not in self._terms.unauthenticated:
-            raise Refused(
-                Refusal.MISSING,
-                f"there is no token in the metadata `authorization`: one of a Pod for {names.TOKEN_AUDIENCE} is needed",
-            )
-        return Identity(namespace, pod)
 
     async def _proved(self, token: Token) -> Identity:
         key, now = token.digest, self._now()
@@ -170,18 +173,20 @@ class Authenticator:
 
 def claim(node: Any) -> tuple[str, str]:
     """Give the namespace and the Pod that a client says it is, by metadata or as the id `pod.namespace`."""
-    if node is None:
-        return "", ""
     pod, _, namespace = str(node.id).rpartition(".")
     fields = node.metadata.fields
     said = fields["namespace"].string_value if "namespace" in fields else ""
     return said or (namespace if pod else ""), pod or str(node.id)
 
 
-def _name(peer: str, node: Any) -> str:
-    """Name a client in the log: its address without the port, which is another each time, and what it says it is."""
-    address = peer.rpartition(":")[0] or peer
-    return f"{address} ({node.id})" if node is not None and node.id else address
+def _missing() -> Refused:
+    sentence = f"there is no token in the metadata `authorization`: one of a Pod for {names.TOKEN_AUDIENCE} is needed"
+    return Refused(Refusal.MISSING, sentence)
+
+
+def _host(peer: str) -> str:
+    """Name a client in the log: by its address without the port, which is another each time."""
+    return peer.rpartition(":")[0] or peer
 
 
 def _read(text: str, now: float) -> Token:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 
@@ -29,3 +30,9 @@ class Client:
 
 Authenticate = Callable[[Mapping[str, str], str], Awaitable[Client]]
 """From a stream's metadata (lower-case keys) and its peer (`ipv4:10.0.0.7:41234`) to who it is; raises NotServed."""
+
+Anonymous = Callable[[str, Any], Awaitable[Client]]
+"""From the peer of a stream without a token, and the node (core.v3.Node) of its first request, to who it is.
+
+Raises NotServed.
+"""

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import grpc
 
-from webhook.xds.client import Authenticate, Client, NotServed
+from webhook.xds.client import Anonymous, Authenticate, Client, NotServed
 from webhook.xds.identity import Identity
 from webhook.xds.limits import Limits
 from webhook.xds.metrics import Ending, TurnedAway, Variant, XdsMetrics
@@ -51,9 +51,12 @@ class AdsServer:
         metrics: XdsMetrics,
         *,
         limits: Limits | None = None,
+        anonymous: Anonymous | None = None,
     ) -> None:
+        """Take what is served, to whom; without `anonymous` a client that shows no token is `authenticate`'s too."""
         self._sources = sources
         self._authenticate = authenticate
+        self._anonymous = anonymous
         self._metrics = metrics
         self._limits = limits or Limits()
         self._log = RefusedLog()
@@ -119,24 +122,27 @@ class AdsServer:
     async def _serve(self, variant: Variant, kind: type[Session], context: Any) -> None:
         """Serve one stream to its end; what goes wrong in it stays in it."""
         try:
-            client = await self._let_in(context)
+            client, first = await self._let_in(kind, context)
         except NotServed as error:
             await context.abort(error.status, str(error))
             return
         session = kind(client.identity, self._sources, self._limits)
-        stream = Stream(session, context, self._subscriptions, self._metrics, self._log, self._limits)
+        stream = Stream(session, context, self._subscriptions, self._metrics, self._log, self._limits, first)
         problem = await self._run(variant, stream, self._life(client))
         if problem is not None:
             await context.abort(*problem)
 
-    async def _let_in(self, context: Any) -> Client:
-        """Find out who a client is, and whether there is room for it; raises NotServed."""
+    async def _let_in(self, kind: type[Session], context: Any) -> tuple[Client, bytes | None]:
+        """Find out who a client is, and whether there is room for it; raises NotServed.
+
+        Gives also the first request where it had to be read for that.
+        """
         if self._ending:
             self._metrics.turned_away(TurnedAway.ENDING)
             raise NotServed(grpc.StatusCode.UNAVAILABLE, "this server is ending: come again, to another")
         try:
             async with asyncio.timeout(self._limits.authentication_seconds):
-                client = await self._authenticate(dict(context.invocation_metadata()), context.peer())
+                client, first = await self._known(kind, context)
         except NotServed:
             self._metrics.turned_away(TurnedAway.AUTHENTICATION)
             raise
@@ -148,7 +154,20 @@ class AdsServer:
             raise NotServed(
                 grpc.StatusCode.RESOURCE_EXHAUSTED, f"a Pod may have {self._limits.streams_per_pod} streams"
             )
-        return client
+        return client, first
+
+    async def _known(self, kind: type[Session], context: Any) -> tuple[Client, bytes | None]:
+        metadata, peer = dict(context.invocation_metadata()), context.peer()
+        if self._anonymous is None or metadata.get("authorization"):
+            return await self._authenticate(metadata, peer), None
+        first = await context.read()
+        if first is grpc.aio.EOF:
+            raise NotServed(grpc.StatusCode.UNAUTHENTICATED, "there was neither a token nor a request")
+        try:
+            node = kind.node(first)
+        except Malformed as error:
+            raise NotServed(grpc.StatusCode.INVALID_ARGUMENT, str(error)) from error
+        return await self._anonymous(peer, node), first
 
     async def _run(self, variant: Variant, stream: Stream, seconds: float) -> tuple[grpc.StatusCode, str] | None:
         """Run a stream and count it; give the status that it must end with, or None where all is well."""

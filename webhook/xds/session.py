@@ -72,6 +72,11 @@ class Session(ABC):
         self._watches: dict[str, Watch] = {}
         self._nonces = 0
 
+    @staticmethod
+    @abstractmethod
+    def node(data: bytes) -> Any:
+        """Give the node (core.v3.Node) of a request; raises Malformed."""
+
     @abstractmethod
     def receive(self, data: bytes) -> Received:
         """Take a request; raises Malformed and TooMuch."""
@@ -159,6 +164,11 @@ class Session(ABC):
 class StateOfTheWorld(Session):
     """The variant whose requests name everything that is wanted."""
 
+    @staticmethod
+    def node(data: bytes) -> Any:
+        """Give the node of a request."""
+        return _read(discovery_pb2.DiscoveryRequest, data).node
+
     def receive(self, data: bytes) -> Received:
         """Take a DiscoveryRequest."""
         request = _read(discovery_pb2.DiscoveryRequest, data)
@@ -198,6 +208,11 @@ class StateOfTheWorld(Session):
 
 class Delta(Session):
     """The variant whose requests and responses say what is other than before."""
+
+    @staticmethod
+    def node(data: bytes) -> Any:
+        """Give the node of a request."""
+        return _read(discovery_pb2.DeltaDiscoveryRequest, data).node
 
     def receive(self, data: bytes) -> Received:
         """Take a DeltaDiscoveryRequest."""

@@ -30,13 +30,16 @@ class Stream:
         metrics: XdsMetrics,
         log: RefusedLog,
         limits: Limits,
+        first: bytes | None = None,
     ) -> None:
+        """Take what it works with; `first` is a request that was read already."""
         self.session = session
         self._context = context
         self._subscriptions = subscriptions
         self._metrics = metrics
         self._log = log
         self._limits = limits
+        self._first = first
         self._wake = asyncio.Event()
         self._ending: Ending | None = None
         self._waits_since: float | None = None
@@ -79,13 +82,17 @@ class Stream:
     async def _read(self) -> None:
         loop = asyncio.get_running_loop()
         pace = Pace(self._limits, loop.time())
-        while (data := await self._context.read()) is not _EOF:
+        while (data := await self._request()) is not _EOF:
             self._received(self.session.receive(data))
             if not self.session.waits:
                 self._waits_since = None
             self._wake.set()
             if (seconds := pace.wait(len(data), loop.time())) > 0:
                 await asyncio.sleep(seconds)
+
+    async def _request(self) -> Any:
+        first, self._first = self._first, None
+        return await self._context.read() if first is None else first
 
     def _received(self, received: Received) -> None:
         self._subscriptions.drop(self, received.type_url, received.gone)
