@@ -13,7 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.cluster.kit.calls import FAIL_OPENS
-from tests.cluster.kit.install import NAMESPACE, Installed, total
+from tests.cluster.kit.install import NAMESPACE, WEBHOOK, XDS, Installed, total
 from tests.cluster.kit.rest import Rest, RestError
 from tests.cluster.kit.world import World
 from webhook.compose.certificate import terms
@@ -25,6 +25,7 @@ SECRET: Final = f"/api/v1/namespaces/{NAMESPACE}/secrets/evenkeel-webhook-tls"
 HOOKS: Final = "/apis/admissionregistration.k8s.io/v1"
 CONFIGURATIONS: Final = ("mutatingwebhookconfigurations/evenkeel", "validatingwebhookconfigurations/evenkeel")
 _NAMES: Final = terms(Settings()).names
+_PORTS: Final = {WEBHOOK: Settings().port, XDS: Settings().sidecar.xds_port}
 _CONFLICT: Final = 409
 _LEAF: Final = timedelta(hours=168)
 _AUTHORITY: Final = timedelta(days=365)
@@ -67,9 +68,9 @@ def earlier(state: State, by: timedelta) -> State:
     return replace(state, published=published, until=state.until - by if state.until else None)
 
 
-async def served(evenkeel: Installed) -> set[bytes]:
+async def served(evenkeel: Installed, deployment: str = WEBHOOK) -> set[bytes]:
     """Give the certificates (DER) that the live replicas show, each once."""
-    return {await _shown(one.address) for one in evenkeel.replicas()}
+    return {await _shown(one.address, _PORTS[deployment]) for one in evenkeel.replicas(deployment)}
 
 
 async def bundles(rest: Rest) -> list[Any]:
@@ -94,6 +95,6 @@ async def fail_opens(world: World) -> float:
     return total(await world.plane.metrics(), FAIL_OPENS, name="inject.evenkeel.dev")
 
 
-async def _shown(address: str) -> bytes:
-    pem = await asyncio.to_thread(ssl.get_server_certificate, (address, 10250), timeout=5)
+async def _shown(address: str, port: int) -> bytes:
+    pem = await asyncio.to_thread(ssl.get_server_certificate, (address, port), timeout=5)
     return ssl.PEM_cert_to_DER_cert(pem)
