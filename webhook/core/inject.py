@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from webhook.core import names
@@ -11,10 +12,11 @@ from webhook.core.capture import carried_addresses
 from webhook.core.catalog import Catalog
 from webhook.core.decide import decide, is_our_container, name_clashes
 from webhook.core.errors import PodRejected
-from webhook.core.model import Json, Namespace, Resources, SidecarSettings
+from webhook.core.model import Json, Mode, Namespace, Resources, SidecarSettings
 from webhook.core.outcome import Operation, Outcome, Sidecar, Skip, SkipReason
 from webhook.core.patch import PatchRecorder
 from webhook.core.pod import Pod
+from webhook.core.proxyless import admit_proxyless, is_proxyless, refresh_proxyless
 from webhook.core.render import Renderer
 from webhook.core.resources import has_pod_level_resources, sidecar_resources
 from webhook.core.templates import Templates
@@ -48,8 +50,12 @@ class Injector:
         """
         decision = decide(pod, namespace, self._settings)
         reading = read_pod_annotations(pod.labels, pod.annotations)
-        if isinstance(decision, Skip):
+        proxyless = reading.overrides.mode is Mode.PROXYLESS
+        # Without a sidecar there is no port that it could take.
+        if isinstance(decision, Skip) and not (proxyless and decision.reason is SkipReason.PORT_CONFLICT):
             return _skipped(decision, reading)
+        if proxyless:
+            return self._without_sidecar(pod, reading, catalog)
         resources = self._checked(pod, reading)
         sidecar = self._renderer.render(pod, reading.overrides, resources, catalog)
         if isinstance(sidecar, Skip):
@@ -58,10 +64,12 @@ class Injector:
         return Outcome(None, _operations(pod, sidecar), (*reading.warnings, *ignored, *sidecar.warnings), sidecar)
 
     def refresh(self, pod: Pod, catalog: Catalog) -> Mapping[str, str] | None:
-        """Give the annotations that a live Pod with a sidecar should carry now; None where no configuration fits.
+        """Give the annotations that a live Pod of ours should carry now; None where no configuration fits.
 
         Without the bootstrap, which Envoy reads only once. Raises PodRejected where the Pod's annotations are wrong.
         """
+        if is_proxyless(pod):
+            return refresh_proxyless(catalog.trust)
         reading = read_pod_annotations(pod.labels, pod.annotations)
         if reading.problems:
             raise PodRejected(reading.problems)
@@ -69,6 +77,12 @@ class Injector:
         if isinstance(sidecar, Skip):
             return None
         return {key: sidecar.annotations[key] for key in names.REFRESHED if key in sidecar.annotations}
+
+    def _without_sidecar(self, pod: Pod, reading: Reading, catalog: Catalog) -> Outcome:
+        if reading.problems:
+            raise PodRejected(reading.problems)
+        outcome = admit_proxyless(pod, self._settings, catalog.trust)
+        return replace(outcome, warnings=(*reading.warnings, *outcome.warnings))
 
     def _checked(self, pod: Pod, reading: Reading) -> Resources | None:
         resources, clashes = sidecar_resources(pod, reading.overrides, self._settings)

@@ -14,6 +14,7 @@ from webhook.core.catalog import Catalog
 from webhook.core.decide import carries_sidecar
 from webhook.core.errors import PodRejected
 from webhook.core.pod import Pod
+from webhook.core.proxyless import is_proxyless
 from webhook.reconcile.keep import LivePod, digest
 
 _RELEASE: Final = re.compile(r"\d+(\.\d+)*")
@@ -67,7 +68,7 @@ def plan(live: LivePod, catalog: Catalog, refresher: Refresher, *, spare_newer: 
     """
     if live.ending:
         return Left(LeftAlone.ENDING)
-    if live.pod is None or not carries_sidecar(live.pod):
+    if live.pod is None or not (carries_sidecar(live.pod) or is_proxyless(live.pod)):
         return Left(LeftAlone.NO_SIDECAR, f"label {names.INJECTED} is there, the sidecar is not whole")
     if spare_newer and is_newer(live.writer):
         return Left(LeftAlone.NEWER_VERSION)
