@@ -26,8 +26,6 @@ def check_server(settings: Settings, places: Mapping[str, str]) -> Iterator[str]
     """Give every problem of the server's own settings."""
     if settings.port == settings.health_port != 0:
         yield f"{_place('health_port', places)}: found {settings.port}, which is `port`; expected another one"
-    if settings.xds.port == settings.health_port != 0:
-        yield f"{_place('xds.port', places)}: found {settings.xds.port}, which is health_port; expected another one"
 
 
 def check_sidecar(sidecar: SidecarSettings, places: Mapping[str, str]) -> Iterator[str]:

@@ -36,6 +36,7 @@ def test_help_names_every_command(shell: Shell) -> None:
         "check",
         "serve",
         "reconcile",
+        "xds",
         "demo",
     ]
     assert ran.code == 0

@@ -58,7 +58,7 @@ async def xds(settings: Settings) -> None:
     problems: list[str] = []
     api = attempt(problems, partial(Api.connect, settings.kubeconfig))
     certificate = attempt(problems, partial(_certificate, settings, metrics))
-    attempt(problems, lambda: bind("xds.port", settings.host, settings.xds.port).close())
+    attempt(problems, partial(_check_port, settings))
     if problems or api is None or certificate is None:
         raise SettingsError(problems)
     async with AsyncExitStack() as stack:
@@ -68,6 +68,14 @@ async def xds(settings: Settings) -> None:
         structlog.get_logger().info("starting", version=__version__)
         await _live(settings, parts, signals)
     structlog.get_logger().info("ended")
+
+
+def _check_port(settings: Settings) -> None:
+    """Look whether the port can be had, which is bound only later; raises SettingsError."""
+    port = settings.xds.port
+    if port == settings.health_port != 0:
+        raise SettingsError([f"xds.port: found {port}, which is health_port; expected another one"])
+    bind("xds.port", settings.host, port).close()
 
 
 def _certificate(settings: Settings, metrics: Metrics) -> CertificateWatch:
@@ -89,7 +97,7 @@ def _parts(settings: Settings, api: Api, certificate: CertificateWatch, metrics:
     refusals, reviewing = Refusals(registry), ReviewMetrics(registry)
     terms = Terms(wanted.unauthenticated_namespaces, wanted.review_seconds, wanted.reviews_at_once)
     authenticator = Authenticator(Reviews(api, reviewing), Zones(api), refusals, reviewing, terms)
-    feed = Feed(api, metrics.catalog, DiscoveryMetrics(registry), registry, settings.webhook_configuration)
+    feed = Feed(api, metrics.catalog, DiscoveryMetrics(registry), registry, settings)
     anonymous = authenticator.anonymous if terms.unauthenticated else None
     server = AdsServer(feed.sources, authenticator, XdsMetrics(registry), anonymous=anonymous)
     feed.tell(server.changed)

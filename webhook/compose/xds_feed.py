@@ -16,8 +16,10 @@ from webhook.kube.endpoints import EndpointSlices
 from webhook.kube.metrics import DiscoveryMetrics
 from webhook.kube.reflector import Key
 from webhook.observe import CatalogMetrics
+from webhook.settings import Settings
 from webhook.xds.endpoint_problems import EndpointProblems
 from webhook.xds.endpoint_source import EndpointSource
+from webhook.xds.proxyless import Proxyless
 from webhook.xds.source import EDS, Source
 
 
@@ -37,11 +39,12 @@ class Feed:
         catalog: CatalogMetrics,
         watching: DiscoveryMetrics,
         registry: CollectorRegistry,
-        configuration: str,
+        settings: Settings,
     ) -> None:
         self._endpoints = EndpointSource()
+        self._proxyless = Proxyless(settings.sidecar.cluster_domain)
         self._problems = EndpointProblems(self._endpoints.book, registry)
-        self._discovery = Discovery(api, _ignore, catalog, watching, configuration=configuration)
+        self._discovery = Discovery(api, _ignore, catalog, watching, configuration=settings.webhook_configuration)
         self._discovery.subscribe(self._catalog_changed)
         self._slices = EndpointSlices(api, self._slice_changed, watching)
         self._catalog = asyncio.Event()
@@ -50,7 +53,7 @@ class Feed:
     @property
     def sources(self) -> Mapping[str, Source]:
         """Give what is served, by type."""
-        return {EDS: self._endpoints}
+        return {EDS: self._endpoints, **self._proxyless.sources}
 
     def tell(self, tell: Tell) -> None:
         """Say what shall hear of changes."""
@@ -75,6 +78,8 @@ class Feed:
     def _catalog_changed(self, catalog: Catalog, changed: Changed) -> None:
         since = time.monotonic()
         services = frozenset(catalog.services) if changed.everything else changed.services
+        for type_url, names in self._proxyless.put_catalog(catalog, services).items():
+            self._tell(type_url, names, since=since)
         self._tell(EDS, self._endpoints.put_catalog(catalog, services), since=since)
         self._catalog.set()
 
