@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -156,3 +157,47 @@ async def test_a_mounted_config_map_is_read_once_and_followed(tmp_path: Path) ->
     await files.look()
 
     assert ({"orders"}, {"users"}) == (before, {ref.name for ref in holder.current.services})
+
+
+CA = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+
+
+def configuration(*bundles: object, name: str = "inject.evenkeel.dev") -> dict[str, object]:
+    """Make a webhook configuration with these caBundles."""
+    webhooks = [{"name": name, "clientConfig": {"caBundle": bundle}} for bundle in bundles]
+    metadata = {"name": "evenkeel"}
+    api_version = "admissionregistration.k8s.io/v1"
+    return {
+        "apiVersion": api_version,
+        "kind": "MutatingWebhookConfiguration",
+        "metadata": metadata,
+        "webhooks": webhooks,
+    }
+
+
+async def test_who_signs_the_control_planes_certificate_stands_in_our_webhook_configuration(tmp_path: Path) -> None:
+    """Each CA once, and a change of it alone is followed."""
+    encoded = b64encode(CA.encode()).decode()
+    source = Source(tmp_path, ORDERS, configuration(encoded, encoded))
+    before = source.holder.current.trust
+    source.put("services.yaml", ORDERS, configuration(b64encode(b"-----BEGIN CERTIFICATE-----other").decode()))
+    await source.files.look()
+
+    assert (CA, "-----BEGIN CERTIFICATE-----other\n") == (before, source.holder.current.trust)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        configuration(),
+        configuration("no base64", 7, None, b64encode("Zertifikat für".encode()).decode()),
+        configuration(b64encode(CA.encode()).decode(), name="inject.example.com"),
+        {**configuration(), "webhooks": [None, "x", {"name": "inject.evenkeel.dev", "clientConfig": []}]},
+        {**configuration(), "webhooks": 7},
+    ],
+)
+def test_an_odd_webhook_configuration_or_somebody_elses_says_nothing(tmp_path: Path, odd: object) -> None:
+    """The Services are there all the same."""
+    source = Source(tmp_path, ORDERS, odd)
+
+    assert ("", {"orders"}) == (source.holder.current.trust, source.names())

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from base64 import b64decode
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Final
 
 import structlog
 
+from webhook.core import names
 from webhook.core.catalog import Catalog, build_catalog
 from webhook.core.errors import CatalogNotReady, ManifestError, SettingsError
 from webhook.manifests import objects, read_documents
 from webhook.observe import CatalogMetrics
 
+_PEM: Final = "-----BEGIN CERTIFICATE-----"
 _Mark = tuple[str, int, int, int]
 """Path, inode, size and time of change of a file."""
 
@@ -95,15 +100,17 @@ class CatalogFiles:
 
     def _read(self) -> _Reading:
         marks = self._scan()
-        catalog = build_catalog(obj for obj, _, _ in objects(read_documents(self._paths)))
+        found = [obj for obj, _, _ in objects(read_documents(self._paths))]
+        catalog = replace(build_catalog(found), trust=_authorities(found))
         return _Reading(catalog, catalog.version, marks)
 
     def _take(self, reading: _Reading) -> None:
         self._told = ()
-        if reading.version == self._version and reading.catalog.problems == self._holder.current.problems:
+        catalog = reading.catalog
+        if reading.version == self._version and _rest(catalog) == _rest(self._holder.current):
             self._metrics.seen()
             return
-        catalog, self._version = reading.catalog, reading.version
+        self._version = reading.version
         self._holder.publish(catalog)
         upstreams = sum(len(service.upstreams) for service in catalog.services.values())
         self._metrics.loaded(len(catalog.services), upstreams, catalog.problems)
@@ -119,6 +126,34 @@ class CatalogFiles:
 
     def _scan(self) -> frozenset[_Mark]:
         return frozenset(mark for path in self._paths for mark in _marks(path))
+
+
+def _rest(catalog: Catalog) -> tuple[Any, ...]:
+    """Give what a catalog's version does not tell of."""
+    return catalog.problems, catalog.trust
+
+
+def _authorities(found: Iterable[Any]) -> str:
+    """Give the CAs, PEM, by which our webhook configurations say that API servers know us, each bundle once.
+
+    They sign the certificate of `evenkeel xds` too. A bundle that is no PEM is nobody's.
+    """
+    texts: dict[str, None] = {}
+    for obj in found:
+        if isinstance(obj, dict) and obj.get("kind") == "MutatingWebhookConfiguration":
+            texts.update(dict.fromkeys(_bundles(obj)))
+    return "".join(f"{text}\n" for text in texts if _PEM in text)
+
+
+def _bundles(configuration: dict[str, Any]) -> Iterator[str]:
+    webhooks = configuration.get("webhooks")
+    for webhook in webhooks if isinstance(webhooks, list) else ():
+        ours = isinstance(webhook, dict) and str(webhook.get("name")).endswith(f".{names.DOMAIN}")
+        client = webhook.get("clientConfig") if ours else None
+        bundle = client.get("caBundle") if isinstance(client, dict) else None
+        # ValueError: no base64, or no text.
+        with suppress(ValueError):
+            yield b64decode(bundle).decode("ascii").strip() if isinstance(bundle, str) else ""
 
 
 def _marks(path: Path) -> Iterator[_Mark]:
