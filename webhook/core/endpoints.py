@@ -12,7 +12,7 @@ from __future__ import annotations
 import ipaddress
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from typing import Any, Final, NamedTuple
@@ -109,8 +109,11 @@ class EndpointBook:
         return known
 
 
-def _endpoints(port: int, hosts: Iterable[tuple[bool, _Host]]) -> Iterator[Endpoint]:
+def _endpoints(port: int, hosts: Sequence[tuple[bool, _Host]]) -> list[Endpoint]:
     """Give what one pod stands for: one endpoint, with both its addresses where it has two stacks."""
+    if len(hosts) == 1:
+        address, zone, draining, _ = hosts[0][1]
+        return [Endpoint((address,), port, zone, draining)]
     families: tuple[set[str], set[str]] = (set(), set())
     zone, draining = "", False
     for ipv6, (address, its_zone, leaves, _) in hosts:
@@ -118,8 +121,8 @@ def _endpoints(port: int, hosts: Iterable[tuple[bool, _Host]]) -> Iterator[Endpo
         zone = max(zone, its_zone)
         # Pods move between slices, so that for a moment two tell of one; what has begun to end does not turn back.
         draining = draining or leaves
-    for pair in zip_longest(*map(sorted, families)):
-        yield Endpoint(tuple(address for address in pair if address is not None), port, zone, draining)
+    pairs = zip_longest(*map(sorted, families))
+    return [Endpoint(tuple(each for each in pair if each is not None), port, zone, draining) for pair in pairs]
 
 
 def _each_once(found: Iterable[Endpoint]) -> Iterator[Endpoint]:
