@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 import yaml
 
+from tests.e2e.kit import apps
 from webhook.demo.admission import Webhook
 from webhook.demo.calls import Callers
 from webhook.demo.cluster import Cluster, Deployment
@@ -49,12 +50,18 @@ class World:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(tmp_path_factory) -> AsyncIterator[World]:
-    """Start the webhook and a node; images `grpc-echo` and `grpc-caller` are the examples' programs."""
+    """Start the webhook and a node; images `grpc-echo` and `grpc-caller` are the examples' programs.
+
+    Those of tests/apps are made when a Pod first names one: some need a language that may be absent.
+    """
     folder = tmp_path_factory.mktemp("world")
     known = {
         **images(folder),
         "grpc-echo": program(folder / "grpc-echo", "server.py"),
         "grpc-caller": program(folder / "grpc-caller", "gateway.py"),
     }
-    async with Webhook(folder) as webhook, Node(images=known, folder=folder / "pods") as node:
+    async with (
+        Webhook(folder) as webhook,
+        Node(images=known, fallback=apps.images(folder), folder=folder / "pods") as node,
+    ):
         yield World(Cluster(node, webhook), node, webhook)
