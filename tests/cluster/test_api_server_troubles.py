@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from tests.cluster.kit import fleet
-from tests.cluster.kit.install import NAMESPACE, RECONCILER, WEBHOOK, Installed, until
+from tests.cluster.kit.install import NAMESPACE, RECONCILER, WEBHOOK, XDS, Installed, until
 from tests.cluster.kit.world import World
 from webhook.core import names
 
@@ -24,8 +24,9 @@ pytestmark = [pytest.mark.cluster, pytest.mark.asyncio(loop_scope="session")]
 SHOP = "troubles"
 CONNECTED = "evenkeel_discovery_connected"
 RELISTS = "evenkeel_discovery_relists_total"
-WATCHES = {WEBHOOK: 4, RECONCILER: 5}
-"""Services, Namespaces, EndpointSlices of headless Services and of others; and the Pods with our label."""
+WATCHES = {WEBHOOK: 5, RECONCILER: 6, XDS: 6}
+"""Services, Namespaces, EndpointSlices of headless Services and of others, and the CAs that sidecars are to trust;
+beside them the Pods with our label, or every EndpointSlice."""
 DOWN_SECONDS = 10.0
 
 
@@ -134,7 +135,7 @@ async def _readyz(address: str) -> int:
 
 
 def _replicas(shop: Installed) -> list[Any]:
-    return [*shop.replicas(WEBHOOK), *shop.replicas(RECONCILER)]
+    return [one for deployment in WATCHES for one in shop.replicas(deployment)]
 
 
 def _told(shop: Installed) -> Counter[str]:
