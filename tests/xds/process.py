@@ -175,18 +175,22 @@ class Sidecar:
         request.node.id = self._node
         await self.call.write(request)
 
-    async def told(self) -> dict[str, list[str]]:
-        """Wait for a response, take it, and give the addresses by name; raises grpc.aio.AioRpcError."""
+    async def assigned(self) -> dict[str, endpoint_pb2.ClusterLoadAssignment]:
+        """Wait for a response, take it, and give what it has by name; raises grpc.aio.AioRpcError."""
         response = await self.call.read()
         if response is grpc.aio.EOF:
             raise EOFError(await self.call.code())
-        found: dict[str, list[str]] = {}
+        found = {}
         for one in response.resources:
             assignment = endpoint_pb2.ClusterLoadAssignment()
             assert one.Unpack(assignment)
-            found[assignment.cluster_name] = addresses(assignment)
+            found[assignment.cluster_name] = assignment
         await self.asks(*self._names, version=response.version_info, nonce=response.nonce)
         return found
+
+    async def told(self) -> dict[str, list[str]]:
+        """Do so, and give the addresses by name."""
+        return {name: addresses(assignment) for name, assignment in (await self.assigned()).items()}
 
     async def refused(self) -> grpc.StatusCode:
         """Wait until the server ends it unasked, and give how: to write on it meanwhile would be a mistake of ours."""
