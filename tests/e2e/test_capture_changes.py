@@ -46,6 +46,7 @@ async def moves(world):
     """Apply everything once; wait until the sidecar has asked the DNS."""
     documents = await captured.apply(world, "moves")
     client = world.deployment("moves", "client").pods[0]
+    await captured.refresh(world, client)
     await captured.settled(client, {"app:50051": 5, "steady:50051": 5})
     service = copy.deepcopy(
         next(one for one in documents if one["metadata"]["name"] == "app" and one["kind"] == "Service")

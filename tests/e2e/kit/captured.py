@@ -86,8 +86,10 @@ async def settled(client: Pod, targets: Mapping[str, int]) -> None:
 
 
 async def refresh(world: Any, pod: Pod) -> None:
-    """Give a live Pod what the reconciler would, from the Services of now."""
-    injector, _ = load_both(None, None)
+    """Give a live Pod what the reconciler would, from the Services of now; its DNS is asked every second."""
+    settings = world.webhook.catalog.parent / "settings.yaml"
+    settings.write_text("sidecar: {dns_refresh_seconds: 1}\n")
+    injector, _ = load_both(settings, None)
     catalog = build_catalog(obj for obj, _, _ in objects(read_documents([world.webhook.catalog])))
     annotations = injector.refresh(read_pod(pod.document, pod.document["metadata"]["namespace"]), catalog)
     assert annotations is not None
