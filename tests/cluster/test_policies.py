@@ -9,11 +9,12 @@ import pytest
 import pytest_asyncio
 
 from tests.cluster.kit.install import pod, until
-from tests.cluster.kit.policies import injected_pod, policies_alone
+from tests.cluster.kit.policies import injected_pod, policies_alone, proxyless_pod
 from tests.cluster.kit.rest import RestError
 from tests.cluster.kit.rest import until as rest_until
 from webhook.core import names
 from webhook.core.model import Mode
+from webhook.core.proxyless import BOOTSTRAP, BOOTSTRAP_FILE
 
 pytestmark = [pytest.mark.cluster, pytest.mark.asyncio(loop_scope="session")]
 
@@ -87,10 +88,11 @@ class TestBarePods:
         assert await _create(world, wide, injected_pod()) == ()
 
     @pytest.mark.parametrize("wide", ["enabled", "enforced"])
-    @pytest.mark.parametrize("variable", ["GRPC_XDS_BOOTSTRAP_CONFIG", "GRPC_XDS_BOOTSTRAP"])
-    async def test_a_proxyless_pod_with_a_bootstrap_is_not_spoken_of(self, world, wide, variable) -> None:
+    async def test_a_proxyless_pod_with_a_bootstrap_is_not_spoken_of(self, world, wide) -> None:
         """Ours or its author's, in one of its containers."""
-        assert await _create(world, wide, _proxyless(variable)) == ()
+        ours = proxyless_pod(name="some")
+
+        assert [await _create(world, wide, one) for one in (ours, _proxyless(BOOTSTRAP_FILE))] == [(), ()]
 
     async def test_a_proxyless_pod_without_a_bootstrap_is_bare(self, world) -> None:
         """It is told so in words of its own, or denied."""
@@ -103,7 +105,7 @@ class TestBarePods:
 
     async def test_another_mode_is_no_excuse(self, world) -> None:
         """Only what the webhook would have understood."""
-        document = _proxyless("GRPC_XDS_BOOTSTRAP_CONFIG")
+        document = _proxyless(BOOTSTRAP)
         document["metadata"]["annotations"][names.MODE] = "proxy-less"
 
         assert await _create(world, "enabled", document) == (_validation("warn"),)

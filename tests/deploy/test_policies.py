@@ -9,6 +9,7 @@ import pytest
 from tests.deploy.objects import Json, base, expressions, of_kind
 from webhook.core import names
 from webhook.core.model import DiscoveryMode, Mode
+from webhook.core.proxyless import BOOTSTRAP, BOOTSTRAP_FILE
 
 POLICIES = of_kind("ValidatingAdmissionPolicy", base())
 BINDINGS = of_kind("ValidatingAdmissionPolicyBinding", base())
@@ -106,7 +107,7 @@ def test_a_proxyless_pod_needs_a_bootstrap_instead() -> None:
     assert variables["proxyless"].endswith(f"== '{Mode.PROXYLESS}'")
     assert sidecar.startswith("variables.proxyless || ")
     assert bootstrap.startswith("!variables.proxyless || ")
-    assert "['GRPC_XDS_BOOTSTRAP_CONFIG', 'GRPC_XDS_BOOTSTRAP']" in bootstrap
+    assert f"variable.name in ['{BOOTSTRAP}', '{BOOTSTRAP_FILE}']" in bootstrap
 
 
 @pytest.mark.parametrize("part", ["message", "messageExpression"])
