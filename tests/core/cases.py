@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,14 @@ from tests.builders import injector
 from tests.core import summary
 from webhook.core.catalog import Catalog, build_catalog
 from webhook.core.errors import PodRejected
-from webhook.core.model import Namespace, Ports, Resources, SidecarSettings
+from webhook.core.model import DiscoveryMode, Namespace, Ports, Resources, SidecarSettings
 from webhook.core.outcome import Outcome
 from webhook.core.pod import Pod, read_pod
 from webhook.core.workloads import Template, pod_template
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "tests" / "golden" / "inject"
-INPUTS = ("pod.yaml", "example.yaml", "catalog.yaml", "settings.yaml", "namespace.yaml")
+INPUTS = ("pod.yaml", "example.yaml", "catalog.yaml", "settings.yaml", "namespace.yaml", "trust.pem")
 VERBATIM = "everything-rendered-in-full"
 
 
@@ -64,7 +64,12 @@ class Case:
     @property
     def catalog(self) -> Catalog:
         """Give the objects around the Pod as the rules look at them."""
-        return build_catalog(self.objects, default_namespace=self.namespace_name)
+        return self.with_trust(build_catalog(self.objects, default_namespace=self.namespace_name))
+
+    def with_trust(self, catalog: Catalog) -> Catalog:
+        """Give a catalog in which the CAs of the case are known: those of trust.pem, if it has one."""
+        path = self.folder / "trust.pem"
+        return replace(catalog, trust=path.read_text()) if path.exists() else catalog
 
     @property
     def settings(self) -> SidecarSettings:
@@ -75,6 +80,8 @@ class Case:
             fields["ports"] = Ports(**fields["ports"])
         if "resources" in fields:
             fields["resources"] = Resources(**fields["resources"])
+        if "discovery" in fields:
+            fields["discovery"] = DiscoveryMode(fields["discovery"])
         if "system_namespaces" in fields:
             fields["system_namespaces"] = frozenset(fields["system_namespaces"])
         return SidecarSettings(**fields)

@@ -22,14 +22,23 @@ _MODULES = (
     "config.listener.v3.listener_pb2",
     "config.route.v3.route_pb2",
     "extensions.access_loggers.stream.v3.stream_pb2",
+    "extensions.clusters.aggregate.v3.cluster_pb2",
     "extensions.clusters.dns.v3.dns_cluster_pb2",
     "extensions.clusters.dynamic_forward_proxy.v3.cluster_pb2",
+    "extensions.filters.http.credential_injector.v3.credential_injector_pb2",
     "extensions.filters.http.dynamic_forward_proxy.v3.dynamic_forward_proxy_pb2",
     "extensions.filters.http.router.v3.router_pb2",
+    "extensions.filters.http.upstream_codec.v3.upstream_codec_pb2",
+    "extensions.filters.listener.http_inspector.v3.http_inspector_pb2",
     "extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2",
+    "extensions.filters.network.tcp_proxy.v3.tcp_proxy_pb2",
+    "extensions.http.early_header_mutation.header_mutation.v3.header_mutation_pb2",
+    "extensions.http.injected_credentials.generic.v3.generic_pb2",
     "extensions.network.dns_resolver.cares.v3.cares_dns_resolver_pb2",
     "extensions.resource_monitors.downstream_connections.v3.downstream_connections_pb2",
     "extensions.retry.host.previous_hosts.v3.previous_hosts_pb2",
+    "extensions.transport_sockets.tls.v3.secret_pb2",
+    "extensions.transport_sockets.tls.v3.tls_pb2",
     "extensions.upstreams.http.v3.http_protocol_options_pb2",
 )
 
@@ -39,8 +48,8 @@ def envoy() -> Path:
     return Path(str(files("envoy"))) / "_bin" / "envoy"
 
 
-def refusals(configurations: Sequence[tuple[Any, Any, Any, Any]], folder: Path) -> dict[int, str]:
-    """Ask the real Envoy about each set of four files; give what it says against those that it refuses."""
+def refusals(configurations: Sequence[Sequence[Any]], folder: Path) -> dict[int, str]:
+    """Ask the real Envoy about each set of files; give what it says against those that it refuses."""
     texts = [dump(as_static(*each)) for each in configurations]
     distinct = {text: number for number, text in enumerate(dict.fromkeys(texts))}
     with ThreadPoolExecutor(2) as pool:
@@ -65,16 +74,17 @@ def _messages() -> dict[str, Any]:
         "Cluster": modules["config.cluster.v3.cluster_pb2"].Cluster,
         "Listener": modules["config.listener.v3.listener_pb2"].Listener,
         "RouteConfiguration": modules["config.route.v3.route_pb2"].RouteConfiguration,
+        "Secret": modules["extensions.transport_sockets.tls.v3.secret_pb2"].Secret,
     }
 
 
-def parse(bootstrap: Any, clusters: Any, routes: Any, listeners: Any) -> int:
-    """Read four files as the protobuf types do, which know no unknown field; give how many resources there were.
+def parse(bootstrap: Any, *files: Any) -> int:
+    """Read a sidecar's files as the protobuf types do, which know no unknown field; give how many resources there were.
 
     Raises json_format.ParseError where a type does not accept what is there.
     """
     json_format.ParseDict(bootstrap, _messages()["bootstrap"]())
-    resources = [*clusters["resources"], *routes["resources"], *listeners["resources"]]
+    resources = [resource for file in files if file for resource in file["resources"]]
     for resource in resources:
         kind = resource["@type"].rpartition(".")[2]
         without = {key: value for key, value in resource.items() if key != "@type"}

@@ -8,6 +8,9 @@ from typing import Any
 
 from webhook.core import names
 
+OUR_ADDRESSES = tuple(f"127.{second}." for second in range(64, 128))
+"""127.64.0.0/10."""
+
 
 def differences(one: Any, other: Any) -> list[str]:
     """Give the dotted path of every value that is not the same in both."""
@@ -34,4 +37,7 @@ def without_ours(document: Any) -> Any:
     metadata["labels"] = {key: text for key, text in (metadata.get("labels") or {}).items() if key != names.INJECTED}
     spec["initContainers"] = [each for each in spec.get("initContainers") or [] if each["name"] != names.SIDECAR]
     spec["volumes"] = [each for each in spec.get("volumes") or [] if each["name"] != names.VOLUME]
+    # An author's own are at no address of ours.
+    aliases = spec.get("hostAliases") or []
+    spec["hostAliases"] = [each for each in aliases if not str(each.get("ip")).startswith(OUR_ADDRESSES)]
     return {**left, "metadata": {key: value for key, value in metadata.items() if value}, "spec": spec}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -20,12 +20,22 @@ _MANY = 30
 _CALLED = "%': "
 
 
-def parsed(pod: Any) -> tuple[Any, Any, Any, Any]:
-    """Give the four files of a Pod's sidecar: bootstrap, clusters, routes, listeners."""
+class Files(NamedTuple):
+    """What a Pod's sidecar reads; None where a Pod has no such file."""
+
+    bootstrap: Any
+    clusters: Any
+    routes: Any
+    listeners: Any
+    captures: Any = None
+    trust: Any = None
+    identity: Any = None
+
+
+def parsed(pod: Any) -> Files:
+    """Give the files of a Pod's sidecar."""
     annotations = pod["metadata"]["annotations"]
-    texts = [annotations[key] for key in names.CONFIGURATION]
-    bootstrap, clusters, routes, listeners = (yaml.load(text, Loader=yaml.CSafeLoader) for text in texts)
-    return bootstrap, clusters, routes, listeners
+    return Files(*(yaml.load(annotations.get(key, ""), Loader=yaml.CSafeLoader) for key in names.FILES))
 
 
 def pod(document: Any) -> Any:
@@ -38,8 +48,27 @@ def pod(document: Any) -> Any:
     spec["initContainers"] = [
         sidecar(each) if each["name"] == names.SIDECAR else each for each in spec["initContainers"]
     ]
-    spec["volumes"] = [{"name": each["name"]} if each["name"] == names.VOLUME else each for each in spec["volumes"]]
+    spec["volumes"] = [volume(each) if each["name"] == names.VOLUME else each for each in spec["volumes"]]
     return short
+
+
+def volume(found: Any) -> dict[str, Any]:
+    """Give what of our volume differs from Pod to Pod: files beside the usual ones, and the token."""
+    sources = found["projected"]["sources"] if "projected" in found else [found]
+    usual = {names.FILES[key] for key in names.CONFIGURATION}
+    files = [item["path"] for source in sources for item in source.get("downwardAPI", {}).get("items", ())]
+    tokens = [source["serviceAccountToken"] for source in sources if "serviceAccountToken" in source]
+    also = [file for file in files if file not in usual]
+    return {"name": found["name"], **({"files": also} if also else {}), **({"tokens": tokens} if tokens else {})}
+
+
+def rest_of_volume(found: Any) -> Any:
+    """Give what of our volume does not differ from Pod to Pod."""
+    sources = found["projected"]["sources"] if "projected" in found else [found]
+    usual = {names.FILES[key] for key in names.CONFIGURATION}
+    items = [item for source in sources for item in source.get("downwardAPI", {}).get("items", ())]
+    fields = {item["path"]: item["fieldRef"] for item in items if item["path"] in usual}
+    return {"name": found["name"], "mode": (found.get("projected") or found["downwardAPI"])["defaultMode"], **fields}
 
 
 def sidecar(container: Any) -> dict[str, Any]:
@@ -72,15 +101,32 @@ def rest_of_sidecar(container: Any) -> Any:
 
 def configuration(document: Any) -> dict[str, Any]:
     """Give what the sidecar does: listeners, clusters, and for each host its routes, a line each."""
-    bootstrap, clusters, routes, listeners = parsed(document)
-    hosts = {host["name"]: _host(host) for host in routes["resources"][0]["virtual_hosts"]}
-    known = {each["name"]: _cluster(each) for each in clusters["resources"]}
-    return {
-        "admin": _address(bootstrap["admin"]),
-        "probe": _address(bootstrap["static_resources"]["listeners"][0]),
-        "listeners": {each["name"]: _listener(each) for each in listeners["resources"]},
+    files = parsed(document)
+    hosts = {host["name"]: _host(host) for host in files.routes["resources"][0]["virtual_hosts"]}
+    known = {each["name"]: _cluster(each) for each in files.clusters["resources"]}
+    found = {
+        "admin": _address(files.bootstrap["admin"]),
+        "probe": _address(files.bootstrap["static_resources"]["listeners"][0]),
+        "listeners": {each["name"]: _listener(each) for each in files.listeners["resources"]},
         "clusters": _few(known),
         "hosts": _few(hosts),
+    }
+    if files.captures:
+        captured = files.captures["resources"][0]["virtual_hosts"]
+        found["captured"] = _few({host["name"]: list(map(_route, host["routes"])) for host in captured})
+    if "ads_config" in files.bootstrap["dynamic_resources"]:
+        found["control plane"] = _control_plane(files)
+    return found
+
+
+def _control_plane(files: Files) -> dict[str, Any]:
+    """Give where endpoints are asked for, whom that is believed, and by what the sidecar says who it is."""
+    [cluster] = [each for each in files.bootstrap["static_resources"]["clusters"] if "transport_socket" in each]
+    return {
+        "asked": _cluster(cluster),
+        "called": cluster["transport_socket"]["typed_config"]["sni"],
+        "trusted": files.trust["resources"][0]["validation_context"]["trusted_ca"]["inline_string"],
+        "token": files.identity["resources"][0]["generic_secret"]["secret"]["filename"],
     }
 
 
@@ -101,17 +147,31 @@ def _listener(listener: Any) -> str:
     also = [_address(each) for each in listener.get("additional_addresses", [])]
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
     log = ", logged" if manager.get("access_log") else ""
-    return " and ".join([_address(listener), *also]) + log
+    return " and ".join([_address(listener), *also]) + log + _passing(listener)
+
+
+def _passing(listener: Any) -> str:
+    """Say where connections go that are no HTTP/2."""
+    if "default_filter_chain" in listener:
+        [proxy] = listener["default_filter_chain"]["filters"]
+        return f"; what is no HTTP/2 to {proxy['typed_config']['cluster']}"
+    last = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    return f" to {last['cluster']}" if "TcpProxy" in last["@type"] else ""
 
 
 def _cluster(cluster: Any) -> str:
+    checked = ", asked for its health" if "health_checks" in cluster else ""
+    if cluster.get("type") == "EDS":
+        return f"pushed for {cluster['eds_cluster_config']['service_name']} {cluster['lb_policy'].lower()}{checked}"
+    if cluster.get("cluster_type", {}).get("name") == "envoy.clusters.aggregate":
+        return "first of " + ", ".join(cluster["cluster_type"]["typed_config"]["clusters"])
     if "load_assignment" not in cluster:
         return "any name that is called"
     address = _address(cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"])
     if "cluster_type" not in cluster:
         return address
     refresh = cluster["cluster_type"]["typed_config"]["dns_refresh_rate"]
-    return f"{address} {cluster['lb_policy'].lower()}, looked up each {refresh}"
+    return f"{address} {cluster['lb_policy'].lower()}, looked up each {refresh}{checked}"
 
 
 def _host(host: Any) -> dict[str, Any]:

@@ -147,7 +147,7 @@ def test_annotations_fit(result: Result) -> None:
 def test_the_same_input_gives_the_same_bytes(result: Result) -> None:
     """Another injector, and the objects in another order, give the very same operations."""
     case = result.case
-    catalog = builders.catalog(*reversed(case.objects), default_namespace=case.namespace_name)
+    catalog = case.with_trust(builders.catalog(*reversed(case.objects), default_namespace=case.namespace_name))
     if any(problem.code == "duplicate" for problem in result.catalog.problems):
         catalog = case.catalog
 
@@ -186,11 +186,11 @@ def test_the_protobuf_types_accept_every_resource(result: Result) -> None:
 
 def test_the_protobuf_types_would_say_no() -> None:
     """The check above can fail: a misspelt field is refused, however deep it is."""
-    bootstrap, clusters, routes, listeners = parsed(run(injected()[0]).patched)
-    clusters["resources"][0]["cluster_type"]["typed_config"]["dns_refresh_rat"] = "5s"
+    files = parsed(run(injected()[0]).patched)
+    files.clusters["resources"][0]["cluster_type"]["typed_config"]["dns_refresh_rat"] = "5s"
 
     with pytest.raises(json_format.ParseError, match="dns_refresh_rat"):
-        envoys.parse(bootstrap, clusters, routes, listeners)
+        envoys.parse(*files)
 
 
 def test_qos_by_the_examples_of_kubernetes() -> None:

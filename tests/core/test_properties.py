@@ -43,7 +43,7 @@ def patched(document: Any, outcome: Outcome) -> Any:
 
 
 def written(outcome: Outcome) -> Any:
-    """Give the four files, parsed."""
+    """Give the files, parsed."""
     assert outcome.sidecar is not None
     return parsed({"metadata": {"annotations": outcome.sidecar.annotations}})
 
@@ -216,6 +216,7 @@ MAY_CHANGE = {
     names.PROXY_LOG_LEVEL: ("container.args.9",),
     names.PROXY_CONCURRENCY: ("container.args.7",),
     names.ACCESS_LOG: ("listeners.egress", "status"),
+    names.CAPTURE: ("aliases", "captures", "listeners.orders.shop", "listeners.users.shop", "volume", "status"),
 }
 SERVICES = (builders.service("orders"), builders.service("users", annotations={names.GRPC_SERVICES: "a.A"}))
 
@@ -223,14 +224,16 @@ SERVICES = (builders.service("orders"), builders.service("users", annotations={n
 def everything(outcome: Outcome) -> dict[str, Any]:
     """Give all that an admission writes, by name where it has one."""
     assert outcome.sidecar is not None
-    bootstrap, clusters, _, listeners = written(outcome)
+    files = written(outcome)
     return {
         "container": outcome.sidecar.container,
         "volume": outcome.sidecar.volume,
         "status": outcome.sidecar.annotations[names.STATUS],
-        "bootstrap": bootstrap,
-        "clusters": {each["name"]: each for each in clusters["resources"]},
-        "listeners": {each["name"]: each for each in listeners["resources"]},
+        "bootstrap": files.bootstrap,
+        "clusters": {each["name"]: each for each in files.clusters["resources"]},
+        "listeners": {each["name"]: each for each in files.listeners["resources"]},
+        "captures": files.captures,
+        "aliases": [capture.host_alias for capture in outcome.sidecar.captures.captured],
         "routes": hosts(outcome),
     }
 
@@ -248,6 +251,7 @@ ACCEPTED = {
     names.PROXY_LOG_LEVEL: "off",
     names.PROXY_CONCURRENCY: "128",
     names.ACCESS_LOG: "disabled",
+    names.CAPTURE: "enabled",
 }
 
 

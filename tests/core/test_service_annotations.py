@@ -107,17 +107,22 @@ def test_good_words_count_beside_bad_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "text", "codes"),
+    ("key", "text", "capture", "health_check", "codes"),
     [
-        (names.CAPTURE, "disabled", []),
-        (names.CAPTURE, "enabled", ["no-effect"]),
-        (names.CAPTURE, "yes", ["bad-annotation"]),
-        (names.HEALTH_CHECK, "off", []),
-        (names.HEALTH_CHECK, "grpc", ["no-effect"]),
+        (names.CAPTURE, "disabled", False, False, []),
+        (names.CAPTURE, "enabled", True, False, []),
+        (names.CAPTURE, "yes", None, False, ["bad-annotation"]),
+        (names.HEALTH_CHECK, "off", None, False, []),
+        (names.HEALTH_CHECK, "grpc", None, True, []),
+        (names.HEALTH_CHECK, "http", None, False, ["bad-annotation"]),
+        (names.RETRY, "off", None, False, []),
     ],
 )
-def test_annotations_of_a_later_version(key: str, text: str, codes: list[str]) -> None:
-    """Known by name: checked, and told that they have no effect yet where they ask for one."""
+def test_capture_and_health_checks(
+    key: str, text: str, capture: bool | None, health_check: bool, codes: list[str]
+) -> None:
+    """Said or not said; a wrong word counts as not said, and is told."""
     found = read_service_annotations({key: text}, "")
 
+    assert (found.capture, found.health_check, found.policy.health_check) == (capture, health_check, health_check)
     assert [problem.code for problem in found.problems] == codes

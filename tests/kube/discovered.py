@@ -16,13 +16,14 @@ from webhook.core.catalog import Catalog
 from webhook.kube.api import Api
 from webhook.kube.discovery import Changed, Discovery
 from webhook.kube.metrics import DiscoveryMetrics
-from webhook.kube.resources import ENDPOINT_SLICES, NAMESPACES, SERVICES
+from webhook.kube.resources import ENDPOINT_SLICES, MUTATING_WEBHOOKS, NAMESPACES, SERVICES
 from webhook.observe import CatalogMetrics
 
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 CONTROLLER = "endpointslice-controller.k8s.io"
 NAMED = port(50051, "grpc", targetPort="api")
 SLICE = {"name": "grpc", "port": 9}
+FOLLOWED = (SERVICES, NAMESPACES, ENDPOINT_SLICES, MUTATING_WEBHOOKS)
 
 
 def slice_of(name: str, *ports: Json, **labels: str) -> Json:
@@ -35,7 +36,7 @@ def slice_of(name: str, *ports: Json, **labels: str) -> Json:
 class Discovered:
     """A discovery with all that it published."""
 
-    def __init__(self, api: Api, time: Time) -> None:
+    def __init__(self, api: Api, time: Time, **spans: float) -> None:
         self.time = time
         self.task: asyncio.Task[None]
         self.catalogs: list[Catalog] = []
@@ -46,7 +47,7 @@ class Discovered:
             self.catalogs.append,
             CatalogMetrics(self.registry),
             DiscoveryMetrics(self.registry),
-            pace=time.pace(),
+            pace=time.pace(**spans),
         )
         self.discovery.subscribe(self._heard)
 
@@ -70,12 +71,12 @@ def discoverer(server: ApiServer, api: Api) -> Discover:
     """Give a way to discover what is in the server."""
 
     @asynccontextmanager
-    async def discovered(*objects: Json) -> AsyncIterator[Discovered]:
-        for resource in (SERVICES, NAMESPACES, ENDPOINT_SLICES):
+    async def discovered(*objects: Json, **spans: float) -> AsyncIterator[Discovered]:
+        for resource in FOLLOWED:
             server._objects.setdefault(resource.path(), {})
         for obj in objects:
             await server.put(path_of(obj), obj)
-        one = Discovered(api, Time())
+        one = Discovered(api, Time(), **spans)
         async with running(one.discovery.run()) as (one.task,):
             yield one
 
@@ -84,9 +85,9 @@ def discoverer(server: ApiServer, api: Api) -> Discover:
 
 def path_of(obj: Json) -> str:
     """Give the collection of an object."""
-    return {one.kind: one.path() for one in (SERVICES, NAMESPACES, ENDPOINT_SLICES)}[obj["kind"]]
+    return {one.kind: one.path() for one in FOLLOWED}[obj["kind"]]
 
 
 async def ready(server: ApiServer, one: Discovered) -> None:
     """Wait for the first catalog, and until everything is watched."""
-    await until(lambda: one.catalogs and len(server.watches) == 4)
+    await until(lambda: one.catalogs and len(server.watches) == 5)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections import Counter
 from typing import Any
 
+import pytest
 from structlog.testing import capture_logs
 
 from tests.builders import namespace, service
@@ -17,7 +19,7 @@ from webhook.core.catalog import Catalog, build_catalog
 from webhook.core.model import ServiceRef
 from webhook.kube.api import Api
 from webhook.kube.discovery import Changed
-from webhook.kube.resources import ENDPOINT_SLICES, NAMESPACES, SERVICES
+from webhook.kube.resources import ENDPOINT_SLICES, MUTATING_WEBHOOKS, NAMESPACES, SERVICES
 
 
 async def test_the_first_catalog_has_it_all(server: ApiServer, discover: Discover) -> None:
@@ -45,18 +47,22 @@ async def test_what_is_asked_of_the_api_server(server: ApiServer, api: Api, disc
     async with discover() as one:
         await ready(server, one)
 
-        asked = Counter((call.path, call.query.get("labelSelector"), call.watch) for call in server.calls)
+        asked = Counter(
+            (call.path, call.query.get("labelSelector"), call.query.get("fieldSelector"), call.watch)
+            for call in server.calls
+        )
         selectors = {
-            (SERVICES.path(), None),
-            (NAMESPACES.path(), None),
-            (ENDPOINT_SLICES.path(), f"{MANAGED_BY}={CONTROLLER},service.kubernetes.io/headless"),
-            (ENDPOINT_SLICES.path(), f"{MANAGED_BY}!={CONTROLLER}"),
+            (SERVICES.path(), None, None),
+            (NAMESPACES.path(), None, None),
+            (ENDPOINT_SLICES.path(), f"{MANAGED_BY}={CONTROLLER},service.kubernetes.io/headless", None),
+            (ENDPOINT_SLICES.path(), f"{MANAGED_BY}!={CONTROLLER}", None),
+            (MUTATING_WEBHOOKS.path(), None, "metadata.name=evenkeel"),
         }
         assert asked == {(*each, watch): 1 for each in selectors for watch in (True, False)}
         assert set(api.calls) == {
             (verb, resource, "")
             for verb in ("list", "watch")
-            for resource in ("services", "namespaces", "endpointslices")
+            for resource in ("services", "namespaces", "endpointslices", "mutatingwebhookconfigurations")
         }
 
 
@@ -186,15 +192,71 @@ async def test_without_an_api_server_the_last_catalog_stays(server: ApiServer, d
             await server.start()
             await server.remove(SERVICES.path(), service("users"))
             await until(lambda: one.upstreams() == ["orders.shop:50051"])
-            await until(lambda: len(server.watches) == 4)
+            await until(lambda: len(server.watches) == 5)
 
             assert one.metric("evenkeel_discovery_connected", resource="services") == 1
             assert one.told[1:] == [Changed(services=frozenset({ServiceRef("shop", "users")}))]
     lost = Counter(entry["resource"] for entry in logs if "lost" in entry["event"])
     back = Counter(entry["resource"] for entry in logs if "back" in entry["event"])
-    assert (
-        lost == back == dict.fromkeys(("services", "namespaces", "endpointslices-headless", "endpointslices-other"), 1)
-    )
+    followed = ("services", "namespaces", "endpointslices-headless", "endpointslices-other", "authorities")
+    assert lost == back == dict.fromkeys(followed, 1)
+
+
+def configuration(*bundles: str) -> Any:
+    """Make the webhook configuration that publishes these CAs, one a webhook."""
+    webhooks = [{"clientConfig": {"caBundle": b64encode(text.encode()).decode()}} for text in bundles]
+    kind = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration"}
+    return {**kind, "metadata": {"name": "evenkeel"}, "webhooks": [*webhooks, {"clientConfig": {}}, {}]}
+
+
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"
+
+
+async def test_the_authorities_are_in_the_first_catalog_and_followed(server: ApiServer, discover: Discover) -> None:
+    """Each bundle once, whoever writes it; a new one is a publication in which no Service has changed."""
+    async with discover(service("orders"), configuration(PEM, f"{PEM}\n")) as one:
+        await ready(server, one)
+        assert one.catalogs[0].trust == f"{PEM}\n"
+        await server.put(MUTATING_WEBHOOKS.path(), configuration(f"{PEM}\n{PEM}"))
+        await until(lambda: len(one.catalogs) == 2)
+        await server.remove(MUTATING_WEBHOOKS.path(), configuration())
+        await until(lambda: len(one.catalogs) == 3)
+
+        assert [catalog.trust for catalog in one.catalogs[1:]] == [f"{PEM}\n{PEM}\n", ""]
+        assert one.told[1:] == [Changed(), Changed()]
+        assert one.upstreams() == ["orders.shop:50051"]
+
+
+@pytest.mark.parametrize("bundle", ["", "no PEM", "-----BEGIN PRIVATE KEY-----", "é" + PEM, PEM * 300])
+async def test_what_is_no_bundle_is_not_trusted(server: ApiServer, discover: Discover, bundle: str) -> None:
+    """Nor is one that would fill the annotations of every Pod."""
+    async with discover(configuration(bundle)) as one:
+        await ready(server, one)
+
+        assert one.catalogs[0].trust == ""
+
+
+async def test_without_the_right_to_read_the_authorities_all_else_goes_on(
+    server: ApiServer, discover: Discover
+) -> None:
+    """They decide nothing about endpoints by DNS: the first catalog comes without them, and they with the next."""
+    refused = asyncio.Event()
+
+    async def refuses(request: Any) -> Any:
+        if refused.is_set():
+            return server._list(request)
+        server.faults.append((f"list {MUTATING_WEBHOOKS.path()}", refuses))
+        return status(403, "Forbidden", "no")
+
+    server.faults.append((f"list {MUTATING_WEBHOOKS.path()}", refuses))
+    async with discover(service("orders"), configuration(PEM), trust_seconds=0.01) as one:
+        await until(lambda: one.catalogs)
+        assert (one.catalogs[0].trust, one.upstreams()) == ("", ["orders.shop:50051"])
+        assert one.discovery.missing() is None
+        refused.set()
+        await until(lambda: len(one.catalogs) == 2)
+
+        assert one.catalogs[1].trust == f"{PEM}\n"
 
 
 async def test_problems_are_told_when_they_appear(server: ApiServer, discover: Discover) -> None:

@@ -53,7 +53,7 @@ def wanted(document: Json, catalog: Catalog) -> Mapping[str, str]:
 
 def carried(document: Json) -> Mapping[str, str]:
     """Say what a Pod carries of it."""
-    return {key: document["metadata"]["annotations"].get(key) for key in names.REFRESHED}
+    return {key: text for key, text in document["metadata"]["annotations"].items() if key in names.REFRESHED}
 
 
 def sample(registry: CollectorRegistry, name: str, **labels: str) -> float:

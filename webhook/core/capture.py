@@ -87,7 +87,7 @@ def find_captures(pod: Pod, catalog: Catalog, view: View, settings: SidecarSetti
         if service.ref in before:
             continue
         hostnames = service_hostnames(service.ref, pod.namespace, settings.cluster_domain)
-        if why := service.unfit or places.why_not(service, hostnames):
+        if why := service.unfit or _two_meanings(service) or places.why_not(service, hostnames):
             left.append((service.ref, why))
         else:
             address = places.address(service.ref)
@@ -211,6 +211,18 @@ def _dialled(service: Service) -> dict[int, int]:
     return found
 
 
+def _two_meanings(service: Service) -> str:
+    """Say which port of a headless Service the app may mean in two ways: by its number, and as another one's target.
+
+    Dialled without us it is the pods' own; captured, what the Service calls so.
+    """
+    numbers = {port.number: port.target for port in service.ports}
+    for port in service.ports if service.headless else ():
+        if port.target != port.number and port.target in numbers and numbers[port.target] != port.target:
+            return f"its port {port.target} is also what the pods listen on for its port {port.number}"
+    return ""
+
+
 def _listens(service: Service, view: View) -> tuple[Listen, ...]:
     balanced = {
         upstream.service_port: upstream
@@ -226,4 +238,5 @@ def _listens(service: Service, view: View) -> tuple[Listen, ...]:
 
 def _passing(service: Service, number: int, target: int | None) -> Upstream:
     port = target if service.headless and target is not None else number
-    return Upstream(service.ref, number, port, None, declared=False, headless=service.headless)
+    unfit = bool(service.unfit)
+    return Upstream(service.ref, number, port, None, declared=False, headless=service.headless, direct=unfit)

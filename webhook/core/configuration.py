@@ -137,8 +137,9 @@ _ViewKey = tuple[str, tuple[UpstreamRef, ...] | None, DiscoveryMode]
 
 def _status(wanted: Wanted, upstreams: tuple[str, ...], written: Mapping[str, str]) -> Mapping[str, Any]:
     """Give the summary for people and tools; what most Pods have not is not in it."""
-    # Of what a live Pod is given anew: its bootstrap stays the one that it was created with.
-    refreshed = "\0".join(written[key] for key in names.REFRESHED if key in written)
+    # Of what a live Pod is given anew: its bootstrap stays the one that it was created with. And whom it trusts too
+    # while that is not known: a digest with it would have every Pod written to for a moment of not knowing.
+    refreshed = "\0".join(written[key] for key in names.REFRESHED if key in written and key != names.TRUST)
     digest = hashlib.sha256(refreshed.encode()).hexdigest()[:16]
     status: dict[str, Any] = {"version": __version__, "upstreams": upstreams, "digest": digest}
     if wanted.captures:

@@ -79,11 +79,13 @@ class Upstream:
     policy: Policy = field(default=Policy())
     headless: bool = True
     """Its name resolves to its pods; else to one address, and only pushed endpoints tell of them."""
+    direct: bool = False
+    """Which pod answers is for the Service's own address to say: its endpoints are never pushed."""
 
     @property
     def cluster(self) -> str:
         """The name of its cluster in Envoy; the same for two Service ports with one target."""
-        return f"{self.service}:{self.port}"
+        return f"{self.service}:{self.port}{'/direct' if self.direct else ''}"
 
     @property
     def endpoints(self) -> str:

@@ -201,9 +201,10 @@ class _Reader:
 def _unfit(spec: JsonObject) -> str:
     """Say why calls to a Service's name must not go through a sidecar, which does TCP and spreads it."""
     entries = spec.get("ports")
-    protocols = {entry.get("protocol") or "TCP" for entry in entries or () if isinstance(entry, dict)}
-    if protocols - {"TCP"}:
-        return f"it has a port that is not TCP ({', '.join(sorted(map(str, protocols - {'TCP'})))})"
+    found = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+    others = {str(entry.get("protocol") or "TCP") for entry in found} - {"TCP"}
+    if others:
+        return f"it has a port that is not TCP ({', '.join(sorted(others))})"
     if spec.get("sessionAffinity") not in (None, "None"):
         return "its sessionAffinity keeps a client with one pod"
     if spec.get("internalTrafficPolicy") == "Local":

@@ -98,7 +98,7 @@ class View:
                 most -= len(service.upstreams)
                 kept.add(service.ref)
         own, exported = (tuple(one for one in group if one.ref in kept) for group in (self.own, self.exported))
-        return View(self.namespace, own, exported, whole=self)
+        return View(self.namespace, own, exported, whole=self, only_pushed=self.only_pushed)
 
     def has(self, upstream: Upstream) -> bool:
         """Say whether an upstream is one of these."""

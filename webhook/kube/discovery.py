@@ -30,8 +30,6 @@ HEADLESS_SLICES: Final = f"{_MANAGED_BY}={_CONTROLLER},{_HEADLESS}"
 """Slices that Kubernetes makes, of headless Services only: of all others nobody asks what a named port means."""
 OTHER_SLICES: Final = f"{_MANAGED_BY}!={_CONTROLLER}"
 """Slices that somebody else makes, such as for a Service without a selector: they carry no label to choose by."""
-_TRUST_SECONDS: Final = 3.0
-"""So long the first catalog waits for the CAs: without the right to read them, it comes without."""
 _LONGEST_TRUST: Final = 16 * 1024
 """Characters: it goes into annotations of every Pod whose endpoints are pushed."""
 _PEM: Final = "-----BEGIN CERTIFICATE-----"
@@ -172,7 +170,7 @@ class Discovery:
             await reflector.wait_synced()
         # It decides nothing about admissions by DNS: what cannot be had must not keep those waiting.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._trust.wait_synced(), _TRUST_SECONDS)
+            await asyncio.wait_for(self._trust.wait_synced(), self._pace.trust_seconds)
         while True:
             await self._stirred.wait()
             self._stirred.clear()

@@ -29,6 +29,9 @@ class Pace:
     """The shortest span between two catalogs. One change is published at once; a hundred a second cost ten
     publications, and every Pod that is admitted after one looks at its namespace anew."""
 
+    trust_seconds: float = 3.0
+    """So long the first catalog waits for the CAs: without the right to read them, it comes without."""
+
     def watch_timeout(self) -> int:
         """Choose how long the next watch shall live."""
         low, high = self.watch_seconds

@@ -22,10 +22,8 @@ def trim_service(found: Mapping[str, Any]) -> bytes:
         "type": spec.get("type") if spec.get("type") == "ExternalName" else None,
         "clusterIP": spec.get("clusterIP") if spec.get("clusterIP") == "None" else None,
         "selector": spec.get("selector"),
-        "sessionAffinity": spec.get("sessionAffinity") if spec.get("sessionAffinity") != "None" else None,
-        "internalTrafficPolicy": spec.get("internalTrafficPolicy")
-        if spec.get("internalTrafficPolicy") == "Local"
-        else None,
+        "sessionAffinity": _unless(spec.get("sessionAffinity"), "None"),
+        "internalTrafficPolicy": _unless(spec.get("internalTrafficPolicy"), "Cluster"),
         "trafficDistribution": spec.get("trafficDistribution"),
         "ports": [
             _only(port, "name", "port", "protocol", "targetPort", "appProtocol") for port in spec.get("ports") or ()

@@ -105,8 +105,8 @@ def _spec(spec: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "containers": [_container(one) for one in spec["containers"]],
         "initContainers": [_container(one) for one in spec.get("initContainers") or ()],
-        # The others have generated names, which would make every replica's spec another.
         "hostAliases": [one for one in spec.get("hostAliases") or () if is_our_alias(one)],
+        # The others have generated names, which would make every replica's spec another.
         "volumes": [one for one in spec.get("volumes") or () if one["name"] == names.VOLUME],
     }
 

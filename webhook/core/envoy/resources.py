@@ -76,8 +76,10 @@ def clusters(
 ) -> Json:
     """Give the clusters of every upstream, the forward proxy, and the app where there is an ingress."""
     refresh = dns_refresh(settings, len(upstreams))
-    make = _pushed if mode is DiscoveryMode.XDS else _resolved
-    resources = [each for upstream in upstreams for each in make(templates, settings, upstream, refresh)]
+    resources: list[Json] = []
+    for upstream in upstreams:
+        make = _pushed if mode is DiscoveryMode.XDS and not upstream.direct else _resolved
+        resources += make(templates, settings, upstream, refresh)
     resources.append(templates.forward_proxy.fill(name=names.FORWARD_PROXY_CLUSTER))
     if app_port is not None:
         resources.append(templates.app_cluster.fill(name=names.APP_CLUSTER, port=app_port))
