@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from webhook.core.catalog import Catalog
-from webhook.core.model import Policy, Service, ServiceRef
+from webhook.core.model import Policy, Retry, Service, ServiceRef
 from webhook.xds.endpoint_source import resource_name, visible
 
 _NAME: Final = re.compile(
@@ -79,7 +79,8 @@ def names_of(service: Service, cluster_domain: str) -> Iterator[str]:
 
 def _nothing_yet(dialled: Dialled) -> Meant:
     ref, port = dialled
-    return Meant(str(ref) if port is None else resource_name(ref, port), Policy())
+    # Nothing is gained by trying again, and the app should not wait for it.
+    return Meant(str(ref) if port is None else resource_name(ref, port), Policy(retry=Retry.OFF))
 
 
 def _default(service: Service) -> int | None:
