@@ -19,15 +19,13 @@ class Limits:
     burst: int = 400
     bytes_per_request: int = 16 << 10
     """So many bytes count as one request."""
-    response_bytes: int = 256 << 10
-    """What is more is told in the next response; one resource goes whole."""
-    streams_per_pod: int = 200
+    response_bytes: int = 64 << 10
+    """What is more is told in the next response; one resource goes whole. A slow reader holds so much of our memory."""
+    streams_per_pod: int = 100
     """A gRPC library may open a stream for each name that it dials."""
     streams: int = 20_000
     authentication_seconds: float = 15.0
     slow_seconds: float = 10.0
     """Whoever has not answered or not read a response for so long is counted as slow."""
-    write_seconds: float = 60.0
-    """Whoever has not read one for so long is cut off."""
     stream_seconds: float = 3600.0
     """A stream lives at most so long, some a tenth less, so that not all come back at once."""

@@ -33,7 +33,6 @@ class Ending(StrEnum):
     CLIENT = "client"
     LIFETIME = "lifetime"
     SHUTDOWN = "shutdown"
-    SLOW = "slow"
     MALFORMED = "malformed"
     TOO_MUCH = "too-much"
     BUG = "bug"

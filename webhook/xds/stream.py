@@ -105,11 +105,8 @@ class Stream:
         """Write what may be sent now; what changes while one is written is in the next one."""
         while self._ending is None and (response := self.session.take()) is not None:
             self._waits_since = time.monotonic()
-            try:
-                async with asyncio.timeout(self._limits.write_seconds):
-                    await self._context.write(response.body)
-            except TimeoutError:
-                self.end(Ending.SLOW)
-                return
+            # However long the client takes: gRPC cannot be made to drop what is half written, and giving up here would
+            # only let the client begin another stream beside it.
+            await self._context.write(response.body)
             since = response.since
             self._metrics.pushed(response.type_url, None if since is None else time.monotonic() - since)
