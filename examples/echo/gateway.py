@@ -4,7 +4,7 @@
 It keeps one channel for each target and authority for as long as it lives, as an ordinary application does.
 
     GET /              200, so that a probe has something to ask
-    GET /NAME          fifteen calls to the backend NAME of $BACKENDS, and who answered each
+    GET /NAME          fifteen calls to the backend NAME, and who answered each
     POST /run          make calls, answer when all are done
     POST /load         the same in the background, under a "name", until it is deleted
     GET /load/NAME     how far that is
@@ -18,9 +18,10 @@ The body of a POST, every key optional (but a load's "name"; "rpcs" is for /run,
 A rate of 0 is as fast as the concurrency allows; a deadline of null is none. Methods named ServerStream,
 ClientStream and Bidi stream, the latter two sending as many "messages".
 
-Environment: the target is $HOGE_APP_ADDRESS, $BACKEND_ADDRESS or $SERVER_DOMAIN:$SERVER_PORT; BACKENDS is
-a list of authorities; ECHO_CONTROL_PORT (8080) and ECHO_CONTROL_HOST (0.0.0.0) are where to listen; with
-ECHO_EVERY, a call of ECHO_METHOD is made every so many seconds and its answer logged.
+Environment: the target is $HOGE_APP_ADDRESS, $BACKEND_ADDRESS or $SERVER_DOMAIN:$SERVER_PORT; backends are
+the authorities of the list BACKENDS, called at the target, and every $NAME_ADDR, a target itself;
+ECHO_CONTROL_PORT (8080) and ECHO_CONTROL_HOST (0.0.0.0) are where to listen; with ECHO_EVERY, a call of
+ECHO_METHOD is made every so many seconds and its answer logged.
 """
 
 from __future__ import annotations
@@ -304,7 +305,8 @@ class Settings:
     host: str
     port: int
     target: str
-    backends: Mapping[str, str]
+    backends: Mapping[str, tuple[str, str | None]]
+    """Target and authority by name."""
     method: str
     every: float | None
 
@@ -319,10 +321,21 @@ def load_settings(env: Mapping[str, str]) -> Settings:
         host=env.get("ECHO_CONTROL_HOST", "0.0.0.0"),  # noqa: S104  a pod's port is reached from outside
         port=int(env.get("ECHO_CONTROL_PORT", "8080")),
         target=target,
-        backends={authority.partition(":")[0]: authority for authority in authorities},
+        backends={
+            **{authority.partition(":")[0]: (target, authority) for authority in authorities},
+            **{name: (address, None) for name, address in read_addresses(env)},
+        },
         method=env.get("ECHO_METHOD", METHOD),
         every=float(env["ECHO_EVERY"]) if "ECHO_EVERY" in env else None,
     )
+
+
+def read_addresses(env: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Give name and target of each `NAME_ADDR`; what Kubernetes adds of that form for Services has no port."""
+    for key, value in env.items():
+        name = key.removesuffix("_ADDR")
+        if name != key and ":" in value:
+            yield name.lower(), value
 
 
 class Answer(Exception):
@@ -370,7 +383,7 @@ class Gateway:
                 self._loads.pop(name, None)
                 return load.tally.document()
             case "GET", [name] if name in self._settings.backends:
-                return await self._list_calls(self._settings.backends[name])
+                return await self._list_calls(Spec(*self._settings.backends[name], method=self._settings.method))
         raise Answer(404, {"error": f"nothing answers {method} {path}"})
 
     def _spec(self, document: Mapping[str, Any]) -> Spec:
@@ -398,9 +411,8 @@ class Gateway:
             raise Answer(404, {"error": f"no load {name!r}; there are: {', '.join(self._loads) or 'none'}"})
         return self._loads[name]
 
-    async def _list_calls(self, authority: str) -> str:
+    async def _list_calls(self, spec: Spec) -> str:
         """Make fifteen calls, one after the other, and list who answered."""
-        spec = Spec(self._settings.target, authority, self._settings.method)
         caller = Caller(spec, self._channels.get(spec.target, spec.authority))
         lines = []
         try:

@@ -286,6 +286,16 @@ class TestGateway:
         assert (document["rpcs"], document["failed"]) == (7, 7)
         assert document["errors"] == {"ABORTED: pod-1 was asked to fail": 7}
 
+    def test_a_backend_of_an_address_variable_is_called_there(self, server: str) -> None:
+        """As the shop's front end does; what Kubernetes adds for Services has no port and is none of it."""
+        names = {"ACCOUNTS_ADDR": server, "ACCOUNTS_PORT_7001_TCP_ADDR": "127.31.0.9"}
+        with a_gateway("127.31.0.3", **names) as control:
+            status, text = control.ask("GET", "/accounts")
+            other, _ = control.ask("GET", "/accounts_port_7001_tcp")
+
+        assert (status, other) == (200, 404)
+        assert text.count("from hostname pod-1\n") == 15
+
     def test_nobody_listening_is_unavailable_at_once(self, gateway: Control) -> None:
         """No call waits for a connection: an application would not, either."""
         document = gateway.run(target=f"127.31.0.9:{free_port('127.31.0.9')}", rpcs=3)
