@@ -49,9 +49,20 @@ GOOD_WORDS = st.fixed_dictionaries(
         names.LB_POLICY: st.sampled_from(["round_robin", "least_request"]),
         names.RETRY: st.sampled_from(["default", "safe", "idempotent", "off"]),
         names.MAX_TIMEOUT: st.sampled_from(["1s", "500ms", "1h30m"]),
+        names.CAPTURE: st.sampled_from(["enabled", "disabled"]),
+        names.HEALTH_CHECK: st.sampled_from(["grpc", "off"]),
     },
 )
 BAD_WORDS = st.dictionaries(st.sampled_from(names.ANNOTATIONS_ON_SERVICES) | TEXTS, HOSTILE, max_size=3)
+
+
+SPECS = st.sampled_from(
+    [
+        *({}, {}, {}, {"clusterIP": "10.96.0.7"}, {"clusterIP": "10.96.0.8"}, {"sessionAffinity": "ClientIP"}),
+        {"clusterIP": "10.96.0.9", "internalTrafficPolicy": "Local"},
+        {"sessionAffinity": "None", "internalTrafficPolicy": "Cluster", "trafficDistribution": "PreferClose"},
+    ]
+)
 
 
 @st.composite
@@ -63,6 +74,7 @@ def services(draw: st.DrawFn, namespaces: st.SearchStrategy[str] = NAMESPACES) -
         namespace=draw(namespaces),
         annotations=draw(GOOD_WORDS | BAD_WORDS),
         selector=draw(st.sampled_from([None, {"app": "front"}, {"app": "orders"}])),
+        **draw(SPECS),
     )
 
 
@@ -102,7 +114,19 @@ def _places(node: Any) -> Any:
         yield from _places(value)
 
 
-OBJECTS = services() | slices() | deployments()
+NAMESPACE_WORDS = st.fixed_dictionaries(
+    {},
+    optional={
+        names.CAPTURE: st.sampled_from(["enabled", "disabled", "yes"]),
+        names.DISCOVERY: st.sampled_from(["dns", "xds", "eds"]),
+    },
+)
+OBJECTS = (
+    services()
+    | slices()
+    | deployments()
+    | st.builds(builders.namespace, st.sampled_from(["shop", "store"]), annotations=NAMESPACE_WORDS)
+)
 ANYTHING = OBJECTS | broken(OBJECTS) | JSON | st.just(builders.namespace("shop", labels={"evenkeel.dev/inject": "x"}))
 
 CONTAINERS = st.lists(
@@ -113,12 +137,25 @@ CONTAINERS = st.lists(
             "resources": st.sampled_from([None, {}, {"limits": {"cpu": 1, "memory": "1Gi"}}, {"requests": None}]),
             "env": st.sampled_from([None, [], [{"name": "http_proxy", "value": "x"}], [{"name": "a"}], "odd"]),
             "volumeMounts": st.none() | st.just([{"name": "data", "mountPath": "/data"}]),
+            "livenessProbe": st.sampled_from([None, {"grpc": {"port": 50051}}, {"httpGet": {"port": "api"}}, "odd"]),
         },
     ),
     min_size=1,
     max_size=3,
 )
 VOLUMES = st.none() | st.lists(st.fixed_dictionaries({"name": st.sampled_from(["data", "a/b~c", ""])}), max_size=2)
+ALIASES = st.none() | st.lists(
+    st.sampled_from(
+        [
+            {"ip": "127.0.0.1", "hostnames": ["users", "users.shop"]},
+            {"ip": "127.64.0.1"},
+            {"ip": "127.88.1.2", "hostnames": ["users.shop", "x"]},
+            {"ip": "10.0.0.1", "hostnames": None},
+            {},
+        ]
+    ),
+    max_size=2,
+)
 LABELS = st.none() | st.dictionaries(TEXTS, TEXTS, max_size=2) | st.builds(dict, app=st.just("front"))
 
 
@@ -129,6 +166,7 @@ def pods(draw: st.DrawFn) -> Any:
     for key, values in (
         ("initContainers", st.none() | CONTAINERS),
         ("volumes", VOLUMES),
+        ("hostAliases", ALIASES),
         ("securityContext", st.sampled_from([None, {}, {"runAsUser": None}, {"runAsUser": 7}])),
         ("resources", st.sampled_from([None, {}, {"requests": None}, {"limits": {"cpu": "1"}}])),
     ):

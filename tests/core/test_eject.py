@@ -18,7 +18,7 @@ from webhook.core.eject import eject
 from webhook.core.pod import read_pod
 
 INJECTOR = builders.injector()
-CATALOG = builders.catalog(builders.service("orders"))
+CATALOG = builders.catalog(builders.service("orders", annotations={names.CAPTURE: names.ENABLED}))
 
 
 def ejected(document: Any) -> Any:
@@ -38,7 +38,7 @@ def inject(document: Any) -> Any:
 def plain(document: Any) -> Any:
     """Give a Pod without the empty parts that equal absent ones, where `inject` writes."""
     left = copy.deepcopy(document)
-    for part, keys in (("metadata", ("labels", "annotations")), ("spec", ("initContainers", "volumes"))):
+    for part, keys in (("metadata", ("labels", "annotations")), ("spec", ("initContainers", "volumes", "hostAliases"))):
         holder = left.get(part) or {}
         left[part] = {key: value for key, value in holder.items() if key not in keys or value}
     return {key: value for key, value in left.items() if value or key != "metadata"}

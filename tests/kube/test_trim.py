@@ -20,7 +20,10 @@ NAMESPACE_OBJECTS = st.builds(
     namespace,
     st.sampled_from(["shop", "store"]),
     labels=st.dictionaries(st.sampled_from([names.INJECT, "x"]), st.sampled_from(["enabled", "y"])),
-    annotations=st.dictionaries(st.sampled_from([names.OPENSHIFT_UID_RANGE]), st.sampled_from(["1000/7"])),
+    annotations=st.dictionaries(
+        st.sampled_from([names.OPENSHIFT_UID_RANGE, names.CAPTURE, names.DISCOVERY]),
+        st.sampled_from(["1000/7", "enabled", "xds"]),
+    ),
 )
 
 

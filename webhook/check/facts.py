@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from webhook.check.once import Once
-from webhook.check.place import Place
+from webhook.check.place import CONFIGURATION, Place
 from webhook.check.shipped import Permission
 from webhook.core import names
 from webhook.core.catalog import Catalog, build_catalog
 from webhook.core.model import JsonObject, Namespace
 from webhook.kube import resources
-from webhook.kube.errors import NotFound
+from webhook.kube.errors import ClusterError, NotFound
 from webhook.kube.resources import Resource
 
 Objects = tuple[JsonObject, ...]
@@ -133,9 +133,18 @@ class Facts:
 
         async def ask() -> Catalog:
             parts = [await self.listed(one) for one in (resources.NAMESPACES, resources.ENDPOINT_SLICES)]
-            return build_catalog([*await self.services(), *parts[0], *parts[1]])
+            configuration = await self._configuration()
+            return build_catalog([*await self.services(), *parts[0], *parts[1], *configuration])
 
         return await self._once.get("catalog", ask)
+
+    async def _configuration(self) -> Objects:
+        """Give the webhook configuration, which says whom sidecars trust; none where it cannot be looked at."""
+        try:
+            found = await self.object(resources.MUTATING_WEBHOOKS, CONFIGURATION)
+        except ClusterError:
+            return ()
+        return (found,) if found else ()
 
     async def in_labelled(self, *kinds: Resource) -> Objects:
         """Give the objects of some kinds in the labelled namespaces."""

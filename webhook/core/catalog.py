@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from webhook.core import names
 from webhook.core.annotations import label_warnings, namespace_words
+from webhook.core.authorities import authorities, bundles, is_ours
 from webhook.core.model import JsonObject, Namespace, Problem, Service, ServiceRef
 from webhook.core.named_ports import NamedPorts
 from webhook.core.services import read_service
@@ -22,6 +23,7 @@ from webhook.core.workloads import DEFAULT_NAMESPACE
 
 _EVERYBODY: Final = "*"
 _DIGESTS: Final = 2**256
+_CONFIGURATION: Final = "MutatingWebhookConfiguration"
 _FEW: Final = 32
 """Up to so many changes of one namespace are put in their places one by one; more are sorted in."""
 
@@ -248,8 +250,8 @@ def _put(holder: dict[Any, Any], key: Any, value: Any) -> None:
 def build_catalog(objects: Iterable[Any], *, default_namespace: str = DEFAULT_NAMESPACE) -> Catalog:
     """Build a catalog from Kubernetes objects.
 
-    Reads Services, Namespaces, EndpointSlices and, for named target ports, workloads; passes over all other
-    kinds. What is wrong with an object is left out and stands in `problems`; nothing is raised.
+    Reads Services, Namespaces, EndpointSlices, our webhook configuration and, for named target ports, workloads;
+    passes over all other kinds. What is wrong with an object is left out and stands in `problems`; nothing is raised.
     """
     kept = [obj for obj in objects if isinstance(obj, dict)]
     named = NamedPorts(kept, default_namespace=default_namespace)
@@ -263,7 +265,9 @@ def build_catalog(objects: Iterable[Any], *, default_namespace: str = DEFAULT_NA
             problems.append(Problem("duplicate", where, "stands there twice, the first one counts"))
     namespaces = [_namespace(obj) for obj in kept if _is(obj, "Namespace")]
     problems += [problem for namespace in namespaces for problem in _namespace_problems(namespace)]
-    return Catalog(services, {namespace.name: namespace for namespace in namespaces}, tuple(problems))
+    configurations = [obj for obj in kept if obj.get("kind") == _CONFIGURATION and is_ours(obj)]
+    trust = authorities(text for each in configurations for text in bundles(each))
+    return Catalog(services, {namespace.name: namespace for namespace in namespaces}, tuple(problems), trust)
 
 
 def _is(obj: JsonObject, kind: str) -> bool:

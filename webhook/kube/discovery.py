@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from base64 import b64decode
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any, Final
 import orjson
 import structlog
 
+from webhook.core.authorities import authorities
 from webhook.core.catalog import Catalog, CatalogBuilder
 from webhook.core.model import Problem, ServiceRef
 from webhook.kube.api import Api, Json
@@ -30,9 +30,6 @@ HEADLESS_SLICES: Final = f"{_MANAGED_BY}={_CONTROLLER},{_HEADLESS}"
 """Slices that Kubernetes makes, of headless Services only: of all others nobody asks what a named port means."""
 OTHER_SLICES: Final = f"{_MANAGED_BY}!={_CONTROLLER}"
 """Slices that somebody else makes, such as for a Service without a selector: they carry no label to choose by."""
-_LONGEST_TRUST: Final = 16 * 1024
-"""Characters: it goes into annotations of every Pod whose endpoints are pushed."""
-_PEM: Final = "-----BEGIN CERTIFICATE-----"
 _SLICES: Final = {"endpointslices-headless": HEADLESS_SLICES, "endpointslices-other": OTHER_SLICES}
 """No slice is in both."""
 _AT_ONCE: Final = 100
@@ -162,7 +159,8 @@ class Discovery:
 
     def _configuration(self, change: Change) -> None:
         if change.kind is not ChangeKind.REPLACED:
-            self._builder.trust(_authorities(_read(change)))
+            found = _read(change)
+            self._builder.trust(authorities(found["bundles"]) if found else "")
         self._stirred.set()
 
     async def _publish_changes(self) -> None:
@@ -204,17 +202,6 @@ class Discovery:
             if problem not in self._told:
                 self._log.warning("catalog problem", code=problem.code, where=problem.where, message=problem.message)
         self._told = problems
-
-
-def _authorities(configuration: Json | None) -> str:
-    """Give the CAs that a webhook configuration publishes, PEM, each bundle once; empty where it is no PEM."""
-    bundles = configuration["bundles"] if configuration else ()
-    try:
-        texts = dict.fromkeys(b64decode(bundle).decode("ascii").strip() for bundle in bundles)
-    except ValueError:
-        return ""
-    found = "".join(f"{text}\n" for text in texts if _PEM in text)
-    return found if len(found) <= _LONGEST_TRUST else ""
 
 
 def _read(change: Change) -> Json | None:

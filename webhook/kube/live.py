@@ -26,6 +26,7 @@ _KINDS: Final = {
         resources.CRON_JOBS,
     )
 }
+_CONFIGURATION: Final = "evenkeel"
 _JOB_NAME: Final = "batch.kubernetes.io/job-name"
 _ENDED: Final = ("Succeeded", "Failed")
 
@@ -49,7 +50,7 @@ class Live:
     pods: tuple[JsonObject, ...]
     """Those of its pods that have not ended."""
     objects: tuple[JsonObject, ...]
-    """Its Namespace, the Services that its pods may see, and their EndpointSlices."""
+    """Its Namespace, the Services that its pods may see, their EndpointSlices, and our webhook configuration."""
     notes: tuple[str, ...] = ()
     """What could not be looked at."""
 
@@ -65,7 +66,10 @@ async def read_live(api: Reader, kind: str, namespace: str, name: str) -> Live |
     slices = [one for place in _with_named_ports(services, namespace) for one in await _slices(api, place)]
     spaces = await _namespace(api, namespace, notes)
     pods = [pod for pod in await _pods(api, document, namespace) if _runs(pod)]
-    return Live(document, tuple(pods), (*spaces, *services, *slices), tuple(notes))
+    # Only where somebody asks for pushed endpoints does it matter that it could not be looked at.
+    asked = any(names.DISCOVERY in str(each) for each in (document, *spaces))
+    configuration = await _configuration(api, notes if asked else [])
+    return Live(document, tuple(pods), (*spaces, *services, *slices, *configuration), tuple(notes))
 
 
 async def _namespace(api: Reader, namespace: str, notes: list[str]) -> list[JsonObject]:
@@ -73,6 +77,17 @@ async def _namespace(api: Reader, namespace: str, notes: list[str]) -> list[Json
         return [await api.get(resources.NAMESPACES.path(name=namespace))]
     except Forbidden as error:
         notes.append(f"the Namespace's labels are not known: {error}")
+        return []
+
+
+async def _configuration(api: Reader, notes: list[str]) -> list[JsonObject]:
+    """Give what says whom sidecars trust; who may not read it hears so."""
+    try:
+        return [await api.get(resources.MUTATING_WEBHOOKS.path(name=_CONFIGURATION))]
+    except NotFound:
+        return []
+    except Forbidden as error:
+        notes.append(f"whether endpoints can be pushed is not known: {error}")
         return []
 
 

@@ -13,6 +13,7 @@ import orjson
 
 from webhook.core import names
 from webhook.core.annotations import ours
+from webhook.core.authorities import bundles
 
 
 def trim_service(found: Mapping[str, Any]) -> bytes:
@@ -51,9 +52,7 @@ def trim_namespace(found: Mapping[str, Any]) -> bytes:
 
 def trim_configuration(found: Mapping[str, Any]) -> bytes:
     """Keep of a webhook configuration the CAs that API servers verify us by."""
-    webhooks = [webhook.get("clientConfig") or {} for webhook in found.get("webhooks") or ()]
-    bundles = [client["caBundle"] for client in webhooks if client.get("caBundle")]
-    return _text("admissionregistration.k8s.io/v1", "", _only(_metadata(found), "name"), bundles=bundles)
+    return _text("admissionregistration.k8s.io/v1", "", _only(_metadata(found), "name"), bundles=bundles(found))
 
 
 def trim_slice(found: Mapping[str, Any]) -> bytes:
