@@ -61,8 +61,8 @@ def given_it(document: Any, **more: Any) -> Any:
 
 def taken_back(document: Any) -> Any:
     """Take out everything of ours again."""
-    pod = read_pod(document, "shop")
-    return applied(document, [*eject(pod), *({"op": "remove", "path": pointer(*path)} for path in ours_left(document))])
+    without = applied(document, eject(read_pod(document, "shop")))
+    return applied(without, [{"op": "remove", "path": pointer(*path)} for path in ours_left(without)])
 
 
 def ours_left(document: Any) -> list[tuple[str | int, ...]]:

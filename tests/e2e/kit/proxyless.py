@@ -21,10 +21,10 @@ from prometheus_client import CollectorRegistry
 from tests import builders
 from tests.xds import auth
 from webhook.core import names
-from webhook.core.catalog import build_catalog
+from webhook.core.catalog import Catalog, build_catalog
 from webhook.core.model import SidecarSettings
 from webhook.core.pod import read_pod
-from webhook.core.proxyless import CALL_CREDENTIALS, admit_proxyless
+from webhook.core.proxyless import CALL_CREDENTIALS
 from webhook.node.network import GATEWAY
 from webhook.node.node import Node
 from webhook.node.pod import Pod
@@ -203,7 +203,7 @@ async def calling(
         terminationGracePeriodSeconds=1,
     )
     document["metadata"] |= {"name": "", "generateName": f"{image}-"}
-    outcome = admit_proxyless(read_pod(document, namespace), SETTINGS, plane.trust)
+    outcome = builders.injector(SETTINGS).admit(read_pod(document, namespace), Catalog(trust=plane.trust), None)
     operations = [dict(each) for each in outcome.operations]
     pod = await node.run(jsonpatch.apply_patch(copy.deepcopy(document), json.loads(json.dumps(operations))))
     try:
