@@ -86,7 +86,12 @@ def without(objects: Objects, *gone: tuple[str, str]) -> Objects:
 
 def webhook_container(objects: Objects) -> Json:
     """Give the container of the webhook."""
-    [container] = objects["Deployment", "evenkeel-webhook"]["spec"]["template"]["spec"]["containers"]
+    return container_of(objects["Deployment", "evenkeel-webhook"])
+
+
+def container_of(deployment: Json) -> Json:
+    """Give a Deployment's only container."""
+    [container] = deployment["spec"]["template"]["spec"]["containers"]
     return container
 
 
@@ -206,17 +211,14 @@ def test_settings_reach_every_command(helm, tmp_path) -> None:
     file.write_text(objects["ConfigMap", "evenkeel-settings"]["data"]["settings.yaml"])
     settings = load_settings(file, {}, {})
     path = "/etc/evenkeel/settings/settings.yaml"
+    called = {"webhook": [settings.port], "reconciler": [], "xds": [settings.sidecar.xds_port]}
 
-    for kind, ports in (
-        ("webhook", [settings.port, settings.health_port]),
-        ("reconciler", [settings.health_port]),
-        ("xds", [settings.sidecar.xds_port, settings.health_port]),
-    ):
-        [container] = objects["Deployment", f"evenkeel-{kind}"]["spec"]["template"]["spec"]["containers"]
+    for kind, ports in called.items():
+        container = container_of(objects["Deployment", f"evenkeel-{kind}"])
 
         assert f"--settings={path}" in container["args"]
         assert path.startswith(container["volumeMounts"][-1]["mountPath"])
-        assert [port["containerPort"] for port in container["ports"]] == ports
+        assert [port["containerPort"] for port in container["ports"]] == [*ports, settings.health_port]
         assert container["image"].startswith("registry.example.com/mirror/evenkeel@sha256:")
 
 
@@ -225,8 +227,7 @@ def test_another_port_of_the_control_plane_is_another_of_its_service(helm) -> No
     objects = by_identity(helm("template", values="own-secret-and-settings"))
     [values] = read(VALUES / "own-secret-and-settings.yaml")
     [port] = objects["Service", "evenkeel-xds"]["spec"]["ports"]
-
-    [container] = objects["Deployment", "evenkeel-xds"]["spec"]["template"]["spec"]["containers"]
+    container = container_of(objects["Deployment", "evenkeel-xds"])
 
     assert port["port"] == values["settings"]["sidecar"]["xds_port"] != Settings().sidecar.xds_port
     assert f"--port={port['port']}" in container["args"]
@@ -267,14 +268,9 @@ def test_another_namespace_is_another_everywhere(helm, values) -> None:
 def test_every_variable_the_chart_sets_is_a_setting(helm, values) -> None:
     """Whatever the values."""
     known = {environment_name(key) for key in keys()}
-    containers = [
-        container
-        for one in by_identity(helm("template", values=values)).values()
-        if one["kind"] == "Deployment"
-        for container in one["spec"]["template"]["spec"]["containers"]
-    ]
+    deployments = of_kind("Deployment", by_identity(helm("template", values=values)).values())
 
-    assert {entry["name"] for container in containers for entry in container["env"]} <= known
+    assert {entry["name"] for one in deployments.values() for entry in container_of(one)["env"]} <= known
 
 
 @pytest.mark.parametrize(
