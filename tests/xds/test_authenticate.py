@@ -337,3 +337,33 @@ def test_the_node_is_not_known_to_older_api_servers() -> None:
     verdict = read_review({"status": believed(node="")})
 
     assert verdict.identity == Identity("shop", "front-1", "")
+
+
+async def test_it_is_ready_once_the_api_server_judges_and_says_until_then_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A replica without the right to ask would turn away everybody; one that had it once goes on without."""
+    monkeypatch.setattr("webhook.xds.authenticate._TRY_SECONDS", 0.001)
+    cluster = Cluster(gone=True)
+    door = Door(cluster)
+    with structlog.testing.capture_logs() as logs:
+        async with running(door.authenticator.run()):
+            first = door.authenticator.missing()
+            await until(lambda: "refused" in str(door.authenticator.missing()))
+            second = door.authenticator.missing()
+            cluster.gone = False
+            await until(lambda: door.authenticator.missing() is None)
+            cluster.gone = True
+            await why(door, jwt())
+
+    assert first == "tokens cannot be reviewed: none has been reviewed yet"
+    assert str(second).startswith(
+        "tokens cannot be reviewed: POST /apis/authentication.k8s.io/v1/tokenreviews: no answer"
+    )
+    assert door.authenticator.missing() is None
+    assert [line["event"] for line in logs] == [
+        "tokens cannot be reviewed",
+        "tokens cannot be reviewed",
+        "client refused",
+    ]
+    assert door.metric(REVIEWS, result="failed") == 1

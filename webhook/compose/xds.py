@@ -101,7 +101,8 @@ def _parts(settings: Settings, api: Api, certificate: CertificateWatch, metrics:
     anonymous = authenticator.anonymous if terms.unauthenticated else None
     server = AdsServer(feed.sources, authenticator, XdsMetrics(registry), anonymous=anonymous)
     feed.tell(server.changed)
-    readiness = Readiness({"cluster": feed.missing, "certificate": certificate.missing})
+    checks = {"cluster": feed.missing, "clients": authenticator.missing, "certificate": certificate.missing}
+    readiness = Readiness(checks)
     times = (settings.keep_alive_seconds, settings.shutdown_limit_seconds)
     health = Server("health", config(health_app(readiness, metrics), *times), *listeners(settings, "health_port"))
     return _Parts(certificate, authenticator, feed, server, readiness, health)

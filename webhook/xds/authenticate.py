@@ -38,10 +38,11 @@ _SPREAD: Final = 0.1
 """Of a token's life: in its last tenth streams end, not all at once. A kubelet renews it after eight."""
 _REFUSED_SECONDS: Final = 10.0
 """A token that was refused is not shown to the API server again for so long."""
-_WAIT_SECONDS: Final = 8.0
+_WAIT_SECONDS: Final = 14.0
 """A client whom nobody knows waits at most so long for a review,"""
 _KNOWN_WAIT_SECONDS: Final = 2.0
 """and one whose token was reviewed before so long: then it is believed."""
+_TRY_SECONDS: Final = 2.0
 _MOST_TOKENS: Final = 50_000
 _MOST_REFUSED: Final = 5_000
 
@@ -89,15 +90,33 @@ class Authenticator:
         self._terms = terms or Terms()
         self._now = now
         self._dice = dice
+        self._tried = asyncio.Event()
         self._beliefs: Memory[bytes, _Belief] = Memory(_MOST_TOKENS)
         self._disbeliefs: Memory[bytes, _Disbelief] = Memory(_MOST_REFUSED)
         self._enquiries: Enquiries[bytes, Token, Verdict] = Enquiries(self._ask, at_once=self._terms.at_once)
+
+    def missing(self) -> str | None:
+        """Say why nobody could be let in, or None once the API server has judged anything; for readiness.
+
+        What happens later is another matter: who was believed goes on being so.
+        """
+        return None if self._tried.is_set() else f"tokens cannot be reviewed: {self._reviews.problem}"
 
     async def run(self) -> None:
         """Have tokens reviewed and nodes looked up, for ever."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._enquiries.run())
             group.create_task(self._zones.run())
+            group.create_task(self._try())
+
+    async def _try(self) -> None:
+        while not self._tried.is_set():
+            try:
+                await self._reviews.try_out()
+            except ClusterError:
+                await asyncio.sleep(_TRY_SECONDS)
+            else:
+                self._tried.set()
 
     async def __call__(self, metadata: Mapping[str, str], peer: str) -> Client:
         """Say who a client is by its token; raises Refused, once that is counted and logged."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
+import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from webhook.core import names
@@ -19,6 +20,7 @@ _SECONDS: Final = 5.0
 """An answer takes milliseconds; who has not answered by then is taken for gone."""
 _ACCOUNT: Final = "system:serviceaccount:"
 _EXTRA: Final = "authentication.kubernetes.io/"
+_NO_TOKEN: Final = "evenkeel"  # noqa: S105 - none
 _EXPIRED: Final = "token has expired"
 
 
@@ -74,23 +76,45 @@ class Reviews:
     def __init__(self, api: Creator, metrics: ReviewMetrics) -> None:
         self._api = api
         self._metrics = metrics
+        self._problem: str | None = "none has been reviewed yet"
+        self._log = structlog.get_logger().bind()
+
+    @property
+    def problem(self) -> str | None:
+        """Say why the last review could not be had, or None."""
+        return self._problem
 
     async def ask(self, token: Token) -> Verdict:
-        """Have a token judged; raises a ClusterError where the API server does not judge."""
+        """Have a token judged; raises a ClusterError where the API server does not judge, which is logged once."""
         try:
-            verdict = read_review(await self._created(token))
+            verdict = read_review(await self._created(token.text))
         except ClusterError:
             self._metrics.failed()
             raise
         self._metrics.reviewed(believed=verdict.identity is not None)
         return verdict
 
-    async def _created(self, token: Token) -> Mapping[str, Any]:
+    async def try_out(self) -> None:
+        """Have something judged that is no token, to see whether we may ask; raises a ClusterError."""
+        await self._created(_NO_TOKEN)
+
+    async def _created(self, token: str) -> Mapping[str, Any]:
+        try:
+            review = await self._posted(token)
+        except ClusterError as error:
+            if self._problem != str(error):
+                self._problem = str(error)
+                self._log.warning("tokens cannot be reviewed", error=self._problem)
+            raise
+        self._problem = None
+        return review
+
+    async def _posted(self, token: str) -> Mapping[str, Any]:
         path = TOKEN_REVIEWS.path()
         body = {
             "apiVersion": TOKEN_REVIEWS.api_version,
             "kind": TOKEN_REVIEWS.kind,
-            "spec": {"token": token.text, "audiences": [names.TOKEN_AUDIENCE]},
+            "spec": {"token": token, "audiences": [names.TOKEN_AUDIENCE]},
         }
         try:
             async with asyncio.timeout(_SECONDS):
