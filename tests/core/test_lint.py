@@ -19,7 +19,7 @@ from webhook.core.catalog import Catalog
 from webhook.core.errors import NotAPod
 from webhook.core.lint import lint
 from webhook.core.lint_service import why_no_upstream
-from webhook.core.model import Namespace
+from webhook.core.model import DiscoveryMode, Namespace, SidecarSettings
 
 INJECTOR = builders.injector()
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*/*.yaml"))
@@ -262,7 +262,8 @@ def unnamed(name: str = "orders", *ports: Any, annotations: Any = None, **spec: 
 
 NOT_HEADLESS = (
     "port 'grpc' looks like gRPC, but the Service is not headless: a client's calls all go to one pod; "
-    "make it anew with clusterIP: None, or set annotation evenkeel.dev/upstream=disabled"
+    "make it anew with clusterIP: None, or set annotation evenkeel.dev/discovery=xds on the Namespace, or set "
+    "annotation evenkeel.dev/upstream=disabled"
 )
 
 
@@ -287,13 +288,40 @@ NOT_HEADLESS = (
         ),
         pytest.param(
             unnamed(annotations={names.UPSTREAM: "enabled"}),
-            "annotation evenkeel.dev/upstream needs a headless Service (clusterIP: None)",
+            "annotation evenkeel.dev/upstream has no effect while endpoints come by DNS: the Service is not headless; "
+            "make it anew with clusterIP: None, or set annotation evenkeel.dev/discovery=xds on the Namespace",
             id="not headless, by annotation",
         ),
         pytest.param(
             unnamed("orders", port(80, "http"), annotations={names.RETRY: "safe"}),
             "annotation evenkeel.dev/retry has no effect: the Service has no upstream",
             id="an annotation without effect",
+        ),
+        pytest.param(
+            service("orders", port(80, "http"), annotations={names.HEALTH_CHECK: "grpc"}),
+            "annotation evenkeel.dev/health-check has no effect: the Service has no upstream",
+            id="a health check without effect",
+        ),
+        pytest.param(
+            service("orders", port(80, "http"), annotations={names.CAPTURE: "enabled"}),
+            "annotation evenkeel.dev/capture has no effect: the Service has no upstream",
+            id="captured without an upstream",
+        ),
+        pytest.param(
+            service("orders", port(80, "grpc"), port(81, "b", protocol="UDP"), annotations={names.CAPTURE: "enabled"}),
+            "annotation evenkeel.dev/capture=enabled has no effect: it has a port that is not TCP (UDP)",
+            id="captured with a UDP port",
+        ),
+        pytest.param(
+            service(annotations={names.CAPTURE: "enabled"}, sessionAffinity="ClientIP"),
+            "annotation evenkeel.dev/capture=enabled has no effect: its sessionAffinity keeps a client with one pod",
+            id="captured with session affinity",
+        ),
+        pytest.param(
+            unnamed(type="LoadBalancer", annotations={names.CAPTURE: "enabled"}),
+            "annotation evenkeel.dev/capture=enabled has no effect: it is not headless; set annotation "
+            "evenkeel.dev/discovery=xds on the Namespace",
+            id="captured behind an address",
         ),
         pytest.param(
             service("orders", port(80, "api")),
@@ -360,6 +388,11 @@ def test_a_mistake_in_a_service_is_told(document: Any, expected: str) -> None:
         pytest.param(unnamed(type="LoadBalancer"), id="reached from outside"),
         pytest.param({**service(), "spec": {"type": "ExternalName", "externalName": "a.b"}}, id="external"),
         pytest.param(service("orders", port(80, "grpc"), port(81, "api")), id="a port beside gRPC"),
+        pytest.param(service(annotations={names.CAPTURE: "enabled", names.HEALTH_CHECK: "grpc"}), id="captured"),
+        pytest.param(
+            service("db", port(80, "http"), annotations={names.CAPTURE: "disabled", names.UPSTREAM: "disabled"}),
+            id="not captured, meant so",
+        ),
     ],
 )
 def test_nothing_is_said_of_a_service_that_is_fine(document: Any) -> None:
@@ -374,6 +407,63 @@ def test_an_address_beside_a_headless_twin_is_fine() -> None:
     assert [] == heard(unnamed(), twin)
     assert [NOT_HEADLESS] == heard(unnamed(), service("users"))
     assert [NOT_HEADLESS] == heard(unnamed(selector=None), service("users", selector=None))
+
+
+PUSHED = builders.namespace("shop", annotations={names.DISCOVERY: "xds"})
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        (unnamed(), []),
+        (unnamed(annotations={names.UPSTREAM: "enabled"}), []),
+        (unnamed("orders", port(80, "api", targetPort="grpc"), annotations={names.UPSTREAM: "api"}), []),
+        (unnamed(annotations={names.CAPTURE: "enabled", names.RETRY: "safe", names.HEALTH_CHECK: "grpc"}), []),
+        (
+            unnamed(annotations={names.CAPTURE: "enabled"}, internalTrafficPolicy="Local"),
+            [
+                "port 'grpc' looks like gRPC, but",
+                "annotation evenkeel.dev/capture has no effect: the Service has no upstream",
+            ],
+        ),
+        (
+            unnamed(annotations={names.CAPTURE: "enabled"}, sessionAffinity="ClientIP"),
+            ["annotation evenkeel.dev/capture=enabled has no effect: its sessionAffinity keeps a client with one pod"],
+        ),
+    ],
+)
+def test_where_endpoints_are_pushed_a_service_need_not_be_headless(document: Any, expected: list[str]) -> None:
+    """By the Namespace's word; its annotations have their effect."""
+    found = heard(document, PUSHED)
+
+    assert [text[: len(start)] for text, start in zip(found, expected, strict=True)] == expected
+
+
+def test_where_the_operator_has_endpoints_pushed_the_namespace_can_say_no() -> None:
+    """The setting counts where the Namespace says nothing."""
+    judge = builders.injector(SidecarSettings(discovery=DiscoveryMode.XDS))
+    by_dns = builders.namespace("shop", annotations={names.DISCOVERY: "dns"})
+
+    assert lint(unnamed(), catalog(), judge, SELECTED) == ()
+    assert lint(unnamed(), catalog(by_dns), judge, SELECTED) == (NOT_HEADLESS,)
+
+
+def test_names_that_are_not_captured_though_asked_for_are_told_to_the_workload() -> None:
+    """With the reason, in one sentence however many there are; not those that say themselves that they are not to be."""
+    many = [unnamed(f"s{number}") for number in range(7)]
+    quiet = service("quiet", annotations={names.CAPTURE: "disabled"})
+    start = "calls to these names of Services are not captured: "
+    why = "it is not headless: that takes evenkeel.dev/discovery: xds"
+
+    assert heard(deployment(annotations={names.CAPTURE: "enabled"}), service(), quiet, unnamed("b")) == [
+        f"{start}b.shop: {why}"
+    ]
+    [told] = heard(deployment(annotations={names.CAPTURE: "enabled"}), *many)
+    assert (told.count(why), told.endswith("; and 2 more")) == (5, True)
+    assert heard(deployment(), service(), quiet, *many) == []
+    assert heard(deployment(annotations={names.CAPTURE: "enabled"}), service("db", port(5432))) == [
+        f"{start}db.shop: none of its ports is declared gRPC: name one grpc, or set annotation evenkeel.dev/upstream"
+    ]
 
 
 def test_a_named_target_port_that_is_still_unknown_is_told_once_the_service_is_there() -> None:

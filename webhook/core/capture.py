@@ -24,6 +24,7 @@ _ADDRESSES: Final = 2**22
 """127.64.0.0/10: loopback on every Linux, and used by nobody else."""
 _LOCALHOST: Final = "localhost"
 _TAKES_PUSHING: Final = f"it is not headless: that takes {names.DISCOVERY}: {DiscoveryMode.XDS}"
+_NOT_DECLARED: Final = f"none of its ports is declared gRPC: name one grpc, or set annotation {names.UPSTREAM}"
 _NAMES: Final = 3
 """By which every namespace may call a Service; its own also by the bare one."""
 
@@ -87,12 +88,17 @@ def find_captures(pod: Pod, catalog: Catalog, view: View, settings: SidecarSetti
         if service.ref in before:
             continue
         hostnames = service_hostnames(service.ref, pod.namespace, settings.cluster_domain)
-        if why := service.unfit or _two_meanings(service) or places.why_not(service, hostnames):
+        if why := why_unfit(service) or places.why_not(service, hostnames):
             left.append((service.ref, why))
         else:
             address = places.address(service.ref)
             captured.append(Capture(service.ref, address, hostnames, _listens(service, view)))
     return Captures((*kept, *captured), tuple(left))
+
+
+def why_unfit(service: Service) -> str:
+    """Say why the names of a Service cannot be captured in any Pod, or nothing."""
+    return service.unfit or _two_meanings(service) or ("" if service.declared else _NOT_DECLARED)
 
 
 def keep_captures(pod: Pod, catalog: Catalog, view: View, settings: SidecarSettings) -> tuple[Capture, ...]:
@@ -139,7 +145,7 @@ def _wished(view: View, settings: SidecarSettings, *, wish: bool | None) -> tupl
     everybody = wish or settings.capture
     asked = view.services if everybody else view.asking
     beyond = [each for each in view.only_pushed if (each.capture is not False if everybody else each.capture)]
-    return [each for each in asked if each.declared and each.capture is not False], beyond
+    return [each for each in asked if each.capture is not False], beyond
 
 
 class _Places:

@@ -42,6 +42,11 @@ class Injector:
         self._settings = settings
         self._renderer = Renderer(settings, templates, dump)
 
+    @property
+    def settings(self) -> SidecarSettings:
+        """Give what the operator decided."""
+        return self._settings
+
     def admit(self, pod: Pod, catalog: Catalog, namespace: Namespace | None) -> Outcome:
         """Decide about a Pod and, where it gets a sidecar, record the operations that put it in.
 

@@ -18,6 +18,7 @@ from webhook.core.lint_service import lint_service
 from webhook.core.model import JsonObject, Namespace
 from webhook.core.outcome import Outcome, SkipReason
 from webhook.core.pod import Pod, read_pod
+from webhook.core.source import namespace_source
 from webhook.core.workloads import DEFAULT_NAMESPACE, Template, pod_template
 
 _MEANT: Final = f"if that is meant, label the pods {names.INJECT}={names.DISABLED}"
@@ -29,6 +30,7 @@ _REMEDIES: Final = {
     SkipReason.ANNOTATIONS_FULL: "shorten them",
 }
 """What would do for a skip that leaves pods without what was asked for."""
+_MOST_LEFT: Final = 5
 _KINDS_OF_KEYS: Final = (("label", "labels"), ("annotation", "annotations"))
 
 
@@ -42,7 +44,8 @@ def lint(document: JsonObject, catalog: Catalog, injector: Injector, namespace: 
     said = metadata.get("namespace") if isinstance(metadata, dict) else None
     place = str(said or (namespace.name if namespace else DEFAULT_NAMESPACE))
     if (document.get("apiVersion"), document.get("kind")) == ("v1", "Service"):
-        return tuple(dict.fromkeys(lint_service(document, catalog, place)))
+        mode, _ = namespace_source(catalog.namespace(place), injector.settings)
+        return tuple(dict.fromkeys(lint_service(document, catalog, place, mode)))
     template = pod_template(document)
     if template is None:
         return ()
@@ -73,6 +76,16 @@ def _of_pods(
         yield from read_pod_annotations(pod.labels, pod.annotations).warnings
     else:
         yield from outcome_warnings(outcome)
+        yield from _not_captured(outcome)
+
+
+def _not_captured(outcome: Outcome) -> Iterator[str]:
+    """Tell which names somebody wanted captured and are not: the app's calls to them go where they went before."""
+    left = outcome.sidecar.captures.left if outcome.sidecar else ()
+    if left:
+        some = "; ".join(f"{ref}: {why}" for ref, why in left[:_MOST_LEFT])
+        more = f"; and {len(left) - _MOST_LEFT} more" if len(left) > _MOST_LEFT else ""
+        yield f"calls to these names of Services are not captured: {some}{more}"
 
 
 def _misplaced(document: JsonObject, template: Template, pod: Pod) -> Iterator[str]:

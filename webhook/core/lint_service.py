@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from webhook.core import names
 from webhook.core.annotations import label_warnings, nearest, shown
+from webhook.core.capture import why_unfit
 from webhook.core.catalog import Catalog
-from webhook.core.model import JsonObject, Problem, Service
+from webhook.core.model import DiscoveryMode, JsonObject, Problem, Service
 from webhook.core.named_ports import NamedPorts
 from webhook.core.pod import is_port
 from webhook.core.service_annotations import ServiceWords, read_service_annotations
@@ -23,12 +25,18 @@ _OTHERS: Final = (
     *("nats", "postgres", "postgresql", "prometheus", "redis", "ssh", "tcp", "tls", "udp", "ws", "wss"),
 )
 """Port names, also before a `-`, that say another protocol: whoever writes them does not mean gRPC."""
+_OR_PUSH: Final = f"set annotation {names.DISCOVERY}={DiscoveryMode.XDS} on the Namespace"
 _MANY_PORTS: Final = 100
 _EVERY_CLUSTER: Final = "kube-system"
 
 
-def lint_service(document: JsonObject, catalog: Catalog, namespace: str) -> Iterator[str]:
-    """Give what is wrong, ignored or ambiguous about a Service, judged as if it were in the catalog already."""
+def lint_service(
+    document: JsonObject, catalog: Catalog, namespace: str, mode: DiscoveryMode = DiscoveryMode.DNS
+) -> Iterator[str]:
+    """Give what is wrong, ignored or ambiguous about a Service, judged as if it were in the catalog already.
+
+    `mode` says where Pods of its namespace learn of endpoints: where they are pushed it need not be headless.
+    """
     service, problems = read_service(document, _resolving(document, namespace), default_namespace=namespace)
     yield from (problem.message for problem in problems)
     labels = _texts(document.get("metadata"), "labels")
@@ -39,11 +47,15 @@ def lint_service(document: JsonObject, catalog: Catalog, namespace: str) -> Iter
     said = _texts(document.get("metadata"), "annotations")
     words = read_service_annotations(said, "")
     yield from _unresolved(spec, service, catalog.problems)
-    if spec.get("clusterIP") != "None":
+    pushed = mode is DiscoveryMode.XDS and bool(service.pushed)
+    if pushed:
+        service = replace(service, upstreams=service.pushed)
+    elif spec.get("clusterIP") != "None":
         yield from _not_headless(spec, service, words, catalog)
     elif words.upstream is None:
         yield from _not_declared(spec, service)
     yield from _without_effect(said, service, words)
+    yield from _not_captured(service, words)
     yield from _ambiguous(service, catalog)
     yield from _nobody_there(service, catalog)
     if len(service.upstreams) > _MANY_PORTS:
@@ -96,7 +108,19 @@ def _unresolved(spec: JsonObject, service: Service, problems: Iterable[Problem])
                     yield f"{problem.message}; give a container port that name, or write the number"
 
 
+def _not_captured(service: Service, words: ServiceWords) -> Iterator[str]:
+    if words.capture and (service.upstreams or service.pushed):
+        why = why_unfit(service) if service.upstreams else service.unfit or f"it is not headless; {_OR_PUSH}"
+        if why:
+            yield f"annotation {names.CAPTURE}={names.ENABLED} has no effect: {why}"
+
+
 def _not_headless(spec: JsonObject, service: Service, words: ServiceWords, catalog: Catalog) -> Iterator[str]:
+    if words.upstream and service.pushed:
+        yield (
+            f"annotation {names.UPSTREAM} has no effect while endpoints come by DNS: the Service is not headless; "
+            f"make it anew with clusterIP: None, or {_OR_PUSH}"
+        )
     looks = [port for port in _tcp(spec) if _declared(port)]
     reached_from_outside = spec.get("type") not in (None, "ClusterIP")
     # One Service for a stable address beside a headless one for balancing is how it is meant to be.
@@ -104,10 +128,11 @@ def _not_headless(spec: JsonObject, service: Service, words: ServiceWords, catal
         other.upstreams and other.selector == service.selector and other.ref != service.ref
         for other in catalog.own(service.ref.namespace)
     )
+    push = f"{_OR_PUSH}, or " if service.pushed else ""
     if looks and not reached_from_outside and not twin and words.upstream is None:
         yield (
             f"port {_called(looks[0])} looks like gRPC, but the Service is not headless: a client's calls all go to "
-            f"one pod; make it anew with clusterIP: None, or set annotation {names.UPSTREAM}=disabled"
+            f"one pod; make it anew with clusterIP: None, or {push}set annotation {names.UPSTREAM}=disabled"
         )
 
 
@@ -139,9 +164,10 @@ def _unsaid(port: JsonObject) -> str:
 
 
 def _without_effect(said: Mapping[str, str], service: Service, words: ServiceWords) -> Iterator[str]:
-    if service.upstreams or words.upstream is False:
+    # A Service that could be pushed has been told so.
+    if service.upstreams or service.pushed or words.upstream is False:
         return
-    for key in (names.EXPORT_TO, names.LB_POLICY, names.MAX_TIMEOUT, names.RETRY):
+    for key in (names.EXPORT_TO, names.LB_POLICY, names.MAX_TIMEOUT, names.RETRY, names.HEALTH_CHECK, names.CAPTURE):
         if key in said:
             yield f"annotation {key} has no effect: the Service has no upstream"
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from webhook.core import names
 from webhook.core.advice import http_proxy_warnings
-from webhook.core.annotations import NamespaceWords, namespace_words
+from webhook.core.annotations import namespace_words
 from webhook.core.capture import Captures, find_captures, keep_captures
 from webhook.core.catalog import Catalog
 from webhook.core.configuration import Configuration, Configurations, Wanted, annotation_bytes
@@ -16,10 +16,11 @@ from webhook.core.ingress import ingress
 from webhook.core.model import DiscoveryMode, Json, Overrides, Resources, SidecarSettings, UpstreamRef
 from webhook.core.outcome import Sidecar, Skip, SkipReason
 from webhook.core.pod import Pod
+from webhook.core.source import Source, find_source
 from webhook.core.template import OMIT
 from webhook.core.templates import Templates, config_file
 from webhook.core.view import View, default_target
-from webhook.core.volume import carries_token, volume
+from webhook.core.volume import volume
 
 ANNOTATION_LIMIT: Final = 256 * 1024
 """Of all annotations of an object together (Kubernetes, `TotalAnnotationSizeLimitB`)."""
@@ -47,7 +48,8 @@ class Renderer:
         Of a live Pod the spec is what it is: what is captured and how its sidecar says who it is were settled then.
         """
         words, _ = namespace_words(catalog.namespace(pod.namespace).annotations)
-        mode, no_trust = self._mode(pod, overrides, words, catalog, live=live)
+        source = find_source(pod, overrides, catalog, self._settings, live=live)
+        mode = source.mode
         seen = self._configurations.view(catalog, pod.namespace, overrides.upstreams, mode)
         app_port, warnings = ingress(pod, overrides, catalog, self._settings)
         wish = words.capture if overrides.capture is None else overrides.capture
@@ -75,24 +77,10 @@ class Renderer:
             ),
             volume=volume(configuration.annotations),
             annotations=configuration.annotations,
-            warnings=(*_warnings(pod, overrides, seen.view, seen.missing), *no_trust, *warnings, *left_out),
+            warnings=(*_warnings(pod, overrides, seen.view, seen.missing), *_by_dns(source), *warnings, *left_out),
             upstreams=configuration.upstreams,
             captures=captured,
         )
-
-    def _mode(
-        self, pod: Pod, overrides: Overrides, words: NamespaceWords, catalog: Catalog, *, live: bool
-    ) -> tuple[DiscoveryMode, tuple[str, ...]]:
-        """Say where a Pod's endpoints come from, and warn where that is not what was asked for."""
-        wish = overrides.discovery or words.discovery or self._settings.discovery
-        if wish is DiscoveryMode.DNS:
-            return wish, ()
-        if live:
-            return (DiscoveryMode.XDS if carries_token(pod) else DiscoveryMode.DNS), ()
-        if catalog.trust:
-            return wish, ()
-        why = "it is not known which CA signs the certificate of evenkeel xds"
-        return DiscoveryMode.DNS, (f"annotation {names.DISCOVERY}: endpoints come by DNS, since {why}",)
 
     def _fitting(
         self, pod: Pod, overrides: Overrides, wanted: Wanted, captures: Callable[[View], Captures]
@@ -167,6 +155,10 @@ def _linger(pod: Pod, settings: SidecarSettings) -> int | None:
 
 def _count(view: View) -> int:
     return sum(len(service.upstreams) for service in view.services)
+
+
+def _by_dns(source: Source) -> tuple[str, ...]:
+    return (f"{source.said}: endpoints come by DNS, since {source.against}",) if source.against else ()
 
 
 def _left_out(services: int) -> tuple[str, ...]:
