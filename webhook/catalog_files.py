@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-from base64 import b64decode
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
-from webhook.core import names
 from webhook.core.catalog import Catalog, build_catalog
 from webhook.core.errors import CatalogNotReady, ManifestError, SettingsError
 from webhook.manifests import objects, read_documents
 from webhook.observe import CatalogMetrics
 
-_PEM: Final = "-----BEGIN CERTIFICATE-----"
 _Mark = tuple[str, int, int, int]
 """Path, inode, size and time of change of a file."""
 
@@ -100,8 +96,7 @@ class CatalogFiles:
 
     def _read(self) -> _Reading:
         marks = self._scan()
-        found = [obj for obj, _, _ in objects(read_documents(self._paths))]
-        catalog = replace(build_catalog(found), trust=_authorities(found))
+        catalog = build_catalog(obj for obj, _, _ in objects(read_documents(self._paths)))
         return _Reading(catalog, catalog.version, marks)
 
     def _take(self, reading: _Reading) -> None:
@@ -131,29 +126,6 @@ class CatalogFiles:
 def _rest(catalog: Catalog) -> tuple[Any, ...]:
     """Give what a catalog's version does not tell of."""
     return catalog.problems, catalog.trust
-
-
-def _authorities(found: Iterable[Any]) -> str:
-    """Give the CAs, PEM, by which our webhook configurations say that API servers know us, each bundle once.
-
-    They sign the certificate of `evenkeel xds` too. A bundle that is no PEM is nobody's.
-    """
-    texts: dict[str, None] = {}
-    for obj in found:
-        if isinstance(obj, dict) and obj.get("kind") == "MutatingWebhookConfiguration":
-            texts.update(dict.fromkeys(_bundles(obj)))
-    return "".join(f"{text}\n" for text in texts if _PEM in text)
-
-
-def _bundles(configuration: dict[str, Any]) -> Iterator[str]:
-    webhooks = configuration.get("webhooks")
-    for webhook in webhooks if isinstance(webhooks, list) else ():
-        ours = isinstance(webhook, dict) and str(webhook.get("name")).endswith(f".{names.DOMAIN}")
-        client = webhook.get("clientConfig") if ours else None
-        bundle = client.get("caBundle") if isinstance(client, dict) else None
-        # ValueError: no base64, or no text.
-        with suppress(ValueError):
-            yield b64decode(bundle).decode("ascii").strip() if isinstance(bundle, str) else ""
 
 
 def _marks(path: Path) -> Iterator[_Mark]:

@@ -7,7 +7,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from webhook.demo.scenarios import manifests
+from webhook.demo.scenario import manifests
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 

@@ -20,11 +20,15 @@ from typing import Any, Final, Self
 import httpx
 import jsonpatch
 
+from webhook.core import names
+from webhook.core.model import SidecarSettings
 from webhook.demo.certificate import write_certificate
 
 _ADDRESS: Final = "127.0.0.1"
 _START_SECONDS: Final = 20.0
 _STOP_SECONDS: Final = 10.0
+_LOOK_SECONDS: Final = "0.2"
+"""How often it looks at the files with Services; usually a second is soon enough."""
 
 
 class DemoError(RuntimeError):
@@ -54,7 +58,9 @@ class Webhook:
         """Start it and wait until it is ready."""
         self.catalog.mkdir(parents=True, exist_ok=True)
         (self.catalog / "none-yet.json").write_text('{"apiVersion": "v1", "kind": "List", "items": []}')
-        files = write_certificate(self._folder, _ADDRESS)
+        # As in a cluster, one certificate is for the webhook and for the control plane of endpoints.
+        self.certificate = files = write_certificate(self._folder, _ADDRESS, *control_plane_names())
+        (self.catalog / "webhook-configuration.json").write_text(json.dumps(_configuration(files.ca.read_bytes())))
         self.log = self._folder / "webhook.log"
         with self.log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
@@ -121,7 +127,25 @@ class Webhook:
 def _environment() -> dict[str, str]:
     """Give ours without settings that are meant for another webhook."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("EVENKEEL_")}
-    return {**kept, "EVENKEEL_SHUTDOWN_DELAY_SECONDS": "0"}
+    return {**kept, "EVENKEEL_SHUTDOWN_DELAY_SECONDS": "0", "EVENKEEL_POLL_SECONDS": _LOOK_SECONDS}
+
+
+def control_plane_names() -> tuple[str, str]:
+    """Give the names by which Pods call the control plane of endpoints: the one of its certificate, and in full."""
+    settings = SidecarSettings()
+    name = f"{settings.xds_service}.{settings.own_namespace}.svc"
+    return name, f"{name}.{settings.cluster_domain}"
+
+
+def _configuration(authorities: bytes) -> dict[str, Any]:
+    """Give as much of the webhook's configuration as says by whose signature it is known."""
+    bundle = base64.b64encode(authorities).decode()
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration",
+        "metadata": {"name": "evenkeel"},
+        "webhooks": [{"name": f"inject.{names.DOMAIN}", "clientConfig": {"caBundle": bundle}}],
+    }
 
 
 def review(pod: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import httpx
 from webhook.node.pod import Pod as RunningPod
 
 _CONTROL_PORT: Final = 8080
+_CONTROL_VARIABLE: Final = "ECHO_CONTROL_PORT"
 _LONGEST_RUN: Final = 90.0
 _CONNECT_RETRIES: Final = 4
 
@@ -43,7 +44,7 @@ class Callers:
     """The client Pods of the examples."""
 
     def __init__(self, pods: Sequence[RunningPod]) -> None:
-        self._urls = [f"http://{pod.address}:{_CONTROL_PORT}" for pod in pods]
+        self._urls = [f"http://{pod.address}:{_control_port(pod)}" for pod in pods]
 
     async def run(self, **spec: Any) -> Tally:
         """Let every caller make its RPCs at the same time; `spec` is as examples/echo/gateway.py says."""
@@ -66,6 +67,12 @@ class Callers:
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> list[dict[str, Any]]:
         return await asyncio.gather(*(_ask(method, url + path, body) for url in self._urls))
+
+
+def _control_port(pod: RunningPod) -> int:
+    """Give where a caller is told what to call: a Pod that calls port 8080 had better not serve it too."""
+    variables = (one for container in pod.document["spec"]["containers"] for one in container.get("env") or ())
+    return next((int(one["value"]) for one in variables if one["name"] == _CONTROL_VARIABLE), _CONTROL_PORT)
 
 
 async def _ask(method: str, url: str, body: dict[str, Any] | None) -> dict[str, Any]:

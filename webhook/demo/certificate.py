@@ -1,4 +1,4 @@
-"""A certificate authority of an hour and one serving certificate, for a webhook on this machine only."""
+"""A certificate authority of an hour and one serving certificate, for what runs on this machine only."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class CertificateFiles:
     key: Path
 
 
-def write_certificate(folder: Path, address: str) -> CertificateFiles:
-    """Make a CA and a certificate for an IP address, signed by it, and write both into a folder."""
+def write_certificate(folder: Path, address: str, *names: str) -> CertificateFiles:
+    """Make a CA and a certificate for an IP address and names, signed by it, and write both into a folder."""
     ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    ca_name, name = _name("evenkeel demo CA"), _name("evenkeel")
+    ca_name, leaf_name = _name("evenkeel demo CA"), _name("evenkeel")
     constraints = x509.BasicConstraints(ca=True, path_length=0)
     ca = _builder(ca_name, ca_name, ca_key).add_extension(constraints, critical=True).sign(ca_key, hashes.SHA256())
-    sans = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
-    leaf = _builder(name, ca_name, key).add_extension(sans, critical=False).sign(ca_key, hashes.SHA256())
+    sans = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address)), *map(x509.DNSName, names)])
+    leaf = _builder(leaf_name, ca_name, key).add_extension(sans, critical=False).sign(ca_key, hashes.SHA256())
     files = CertificateFiles(folder / "ca.crt", folder / "tls.crt", folder / "tls.key")
     files.ca.write_bytes(ca.public_bytes(serialization.Encoding.PEM))
     files.cert.write_bytes(leaf.public_bytes(serialization.Encoding.PEM))

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from webhook.core import names
 from webhook.demo.admission import DemoError, Webhook
+from webhook.demo.control_plane import ControlPlane
 from webhook.node.node import Node
 from webhook.node.pod import Pod as RunningPod
 
@@ -38,11 +39,15 @@ class Deployment:
 
 
 class Cluster:
-    """Applies manifests to a Node; Pods of labelled namespaces pass the webhook first."""
+    """Applies manifests to a Node; Pods of labelled namespaces pass the webhook first.
 
-    def __init__(self, node: Node, webhook: Webhook) -> None:
+    A control plane is told of Services and followed Pods, and knows Pods by their tokens.
+    """
+
+    def __init__(self, node: Node, webhook: Webhook, control_plane: ControlPlane | None = None) -> None:
         self._node = node
         self._webhook = webhook
+        self._control_plane = control_plane
         self._namespaces: dict[str, Mapping[str, Any]] = {}
         self._services: dict[tuple[str, str], Mapping[str, Any]] = {}
         self._numbers = itertools.count(1)
@@ -55,7 +60,9 @@ class Cluster:
         for document in documents:
             by_kind.setdefault(document["kind"], []).append(_in(document, namespace))
         for document in by_kind.get("Namespace", []):
-            self._namespaces[document["metadata"]["name"]] = document
+            name = document["metadata"]["name"]
+            self._namespaces[name] = document
+            self._write(f"Namespace.{name}", document)
         if services := by_kind.get("Service", []):
             await self._apply_services(services)
         await asyncio.gather(*(self._apply_deployment(document) for document in by_kind.get("Deployment", [])))
@@ -64,13 +71,18 @@ class Cluster:
         for service in services:
             metadata = service["metadata"]
             self._services[metadata["namespace"], metadata["name"]] = service
-            if service["spec"].get("clusterIP") == "None":
+            if service["spec"].get("clusterIP"):
                 self._node.services.apply(service)
-            file = self._webhook.catalog / f"{metadata['namespace']}.{metadata['name']}.json"
-            hidden = file.with_suffix(".tmp")
-            hidden.write_text(json.dumps(service))
-            hidden.replace(file)
+            self._write(f"{metadata['namespace']}.{metadata['name']}", service)
+        if self._control_plane is not None:
+            self._control_plane.put([*self._namespaces.values(), *self._services.values()])
         await self._catalog_seen()
+
+    def _write(self, name: str, document: Mapping[str, Any]) -> None:
+        file = self._webhook.catalog / f"{name}.json"
+        hidden = file.with_suffix(".tmp")
+        hidden.write_text(json.dumps(document))
+        hidden.replace(file)
 
     async def _catalog_seen(self) -> None:
         """Wait until the webhook has read as many Services as there are."""
@@ -97,8 +109,12 @@ class Cluster:
         """Create one Pod, admitted where its namespace says so, and wait until it is ready."""
         document = self._pod(deployment)
         self._sent[document["metadata"]["uid"]] = document
+        if self._control_plane is not None:
+            self._control_plane.tokens.issue(document)
         admitted = (await self._webhook.admit(document)).pod if self._selected(document) else document
         pod = await self._node.run(admitted)
+        if self._control_plane is not None:
+            self._control_plane.follow(pod)
         deployment.pods.append(pod)
         await pod.wait_ready(_READY_SECONDS)
         deployment.ready_at[pod.address] = time.time()
@@ -138,12 +154,14 @@ class Cluster:
     async def _delete(self, pod: RunningPod, grace: float | None = None) -> None:
         self._sent.pop(pod.document["metadata"]["uid"], None)
         await pod.delete(grace)
+        if self._control_plane is not None:
+            self._control_plane.tokens.revoke(pod.document)
 
     def _selected(self, pod: Mapping[str, Any]) -> bool:
         """Say what the selectors of the webhook's configuration would."""
         namespace = self._namespaces.get(pod["metadata"]["namespace"], {})
-        labels = namespace.get("metadata", {}).get("labels") or {}
-        return bool(labels.get(names.INJECT) == names.ENABLED)
+        own, wide = ((each.get("metadata", {}).get("labels") or {}).get(names.INJECT) for each in (pod, namespace))
+        return bool(wide == names.ENABLED and own != names.DISABLED)
 
     def _pod(self, deployment: Deployment) -> dict[str, Any]:
         template = copy.deepcopy(deployment.document["spec"]["template"])

@@ -17,11 +17,14 @@ _SERVERS: Final = {
     "asia.gcr.io/hoge/hoge-app:latest": "50051",
     "grpc-server:latest": "12345",
     "docker.io/salrashid123/be_xds_server": "50051",
+    "grpc-k8s-lb:latest": "8080",
+    "productcatalogservice:latest": "3550",
 }
 _CALLERS: Final = (
     "asia.gcr.io/hoge/hoge-gateway:latest",
     "grpc-client:latest",
     "docker.io/salrashid123/fe_xds_server",
+    "frontend:latest",
 )
 
 

@@ -11,14 +11,20 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import structlog
 
 from webhook.demo.admission import DemoError, Webhook
 from webhook.demo.cluster import Cluster
+from webhook.demo.control_plane import ControlPlane
 from webhook.demo.images import images
 from webhook.demo.picture import write_picture
-from webhook.demo.scenarios import Scenario, Scenarios
+from webhook.demo.scenario import Scenario
+from webhook.demo.scenarios import play
 from webhook.demo.screen import Screen
+from webhook.demo.side_by_side import compare
+from webhook.demo.tokens import Tokens
 from webhook.node.errors import NodeError
 from webhook.node.node import Node
 from webhook.node.sandbox import inside
@@ -56,15 +62,19 @@ async def demo(folder: Path, *, as_json: bool, picture: Path | None) -> list[Sce
         scenarios.append(scenario)
         screen.show(scenario)
 
-    screen.step("starting the webhook over HTTPS, with a certificate of its own")
-    pods = folder / "pods"
+    screen.step("starting the webhook over HTTPS and the control plane of endpoints, with a certificate of their own")
+    pods, tokens = folder / "pods", Tokens()
     pods.mkdir()
-    async with (
-        Webhook(folder) as webhook,
-        Node(images=images(folder), folder=pods, dns_ttl=_DNS_TTL) as node,
-    ):
-        await Scenarios(Cluster(node, webhook), screen.step, show).run()
-        screen.step("stopping the Pods, then the webhook")
+    with (folder / "control-plane.log").open("w") as log:
+        # Standard output is for the numbers.
+        structlog.configure(logger_factory=structlog.PrintLoggerFactory(log))
+        async with (
+            Webhook(folder) as webhook,
+            Node(images=images(folder), folder=pods, dns_ttl=_DNS_TTL, tokens=tokens.of_pods) as node,
+            ControlPlane(node, webhook.certificate, tokens) as control_plane,
+        ):
+            await play(Cluster(node, webhook, control_plane), screen.step, show)
+            screen.step("stopping the control plane and the webhook")
     if picture is not None:
         write_picture(scenarios, picture)
         screen.drew(picture)
@@ -88,8 +98,15 @@ def main(arguments: Sequence[str]) -> int:
         print("evenkeel: interrupted; the Pods are stopped and nothing is left behind", file=sys.stderr)
         return _INTERRUPTED
     if options.json:
-        print(json.dumps({"scenarios": [scenario.document() for scenario in scenarios]}, indent=2))
+        print(json.dumps(_document(scenarios), indent=2))
     return 0
+
+
+def _document(scenarios: Sequence[Scenario]) -> dict[str, Any]:
+    return {
+        "scenarios": [scenario.document() for scenario in scenarios],
+        "side_by_side": [comparison.document() for comparison in compare(scenarios)],
+    }
 
 
 async def _until_signalled(options: argparse.Namespace) -> list[Scenario]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from webhook.demo.scenarios import Scenario
+from webhook.demo.scenario import Scenario
 
 _WIDTH: Final = 860
 _PANEL: Final = 400
