@@ -199,6 +199,29 @@ def test_a_mount_beside_the_folder_is_no_matter() -> None:
     assert (outcome.warnings, outcome.injected) == ((), True)
 
 
+@pytest.mark.parametrize(
+    ("env", "proxy"),
+    [
+        ({"https_proxy": "http://proxy:3128"}, "https_proxy"),
+        ({"http_proxy": "http://proxy:3128", "no_proxy": "localhost,.svc.cluster.local"}, "http_proxy"),
+        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "10.0.0.0/8"}, "HTTPS_PROXY"),
+        ({"https_proxy": "http://proxy:3128", "no_proxy": "localhost, .svc"}, None),
+        ({"https_proxy": "http://proxy:3128", "no_proxy": "evenkeel-xds.evenkeel-system.svc"}, None),
+        ({"https_proxy": "http://proxy:3128", "no_proxy": "*"}, None),
+        ({"https_proxy": ""}, None),
+    ],
+)
+def test_a_proxy_that_the_control_plane_would_be_dialled_through_is_warned_about(env: Any, proxy: str | None) -> None:
+    """The name that is dialled ends with .svc."""
+    container = builders.container(env=[{"name": name, "value": value} for name, value in env.items()])
+
+    warnings = admit(builders.pod(containers=[container])).warnings
+
+    assert [f"container 'app' sets {proxy}: gRPC would dial the control plane through it"] * bool(proxy) == [
+        warning.partition(";")[0] for warning in warnings
+    ]
+
+
 def test_without_a_known_authority_the_pod_stays_as_it_is() -> None:
     """A token is never sent to somebody unknown, and the Pod's author hears why."""
     outcome = admit(builders.pod(), trust="")

@@ -40,6 +40,8 @@ _TOKEN: Final = {
 _VOLUME: Final = {"name": names.VOLUME, "projected": {"defaultMode": 0o444, "sources": [_AUTHORITIES, _TOKEN]}}
 _MOUNT: Final = {"name": names.VOLUME, "mountPath": names.CONFIG_FOLDER, "readOnly": True}
 _FOLDER: Final = tuple(names.CONFIG_FOLDER.strip("/").split("/"))
+_PROXIES: Final = ("grpc_proxy", "https_proxy", "http_proxy", "HTTPS_PROXY")
+_EXCEPTIONS: Final = ("no_grpc_proxy", "no_proxy", "NO_PROXY")
 _LISTS: Final = ("initContainers", "containers")
 
 
@@ -66,9 +68,9 @@ def admit_proxyless(pod: Pod, settings: SidecarSettings, trust: str) -> Outcome:
     _check_volumes(pod)
     if skip := _unable(pod, trust):
         return Outcome(skip, warnings=(f"annotation {names.MODE}: the pod stays as it is: {skip.detail}",))
-    text, warnings = bootstrap(settings), tuple(_mount_warnings(pod))
-    edit = PatchRecorder(pod.document)
+    text, edit = bootstrap(settings), PatchRecorder(pod.document)
     chosen = [place for place in _places(pod) if not _has_own(place) and not _in_the_way(place)]
+    warnings = (*_mount_warnings(pod), *_proxy_warnings(chosen))
     for place in chosen:
         _equip(edit, place, text)
     if chosen:
@@ -213,6 +215,20 @@ def _mount_warnings(pod: Pod) -> Iterator[str]:
             yield (
                 f"container {place.container['name']!r} gets no {BOOTSTRAP}: it mounts a volume at {path}, "
                 f"and the files for it would be at {names.CONFIG_FOLDER}"
+            )
+
+
+def _proxy_warnings(places: Sequence[_Place]) -> Iterator[str]:
+    """Warn of containers whose gRPC would dial the server through an HTTP proxy; Go reads HTTPS_PROXY as well."""
+    for place in places:
+        env = [entry for entry in place.items("env") if isinstance(entry, dict) and entry.get("value")]
+        proxy = next((entry["name"] for entry in env if entry.get("name") in _PROXIES), None)
+        excepted = ",".join(str(entry["value"]) for entry in env if entry.get("name") in _EXCEPTIONS)
+        hosts = [host.strip().lstrip("*.") for host in excepted.split(",")]
+        if proxy and excepted.strip() != "*" and not any(host == "svc" or host.endswith(".svc") for host in hosts):
+            yield (
+                f"container {place.container['name']!r} sets {proxy}: gRPC would dial the control plane through it; "
+                "add .svc to no_proxy"
             )
 
 
