@@ -77,7 +77,7 @@ class Feed:
 
     def _catalog_changed(self, catalog: Catalog, changed: Changed) -> None:
         since = time.monotonic()
-        services = frozenset(catalog.services) if changed.everything else changed.services
+        services = None if changed.everything else changed.services
         for type_url, names in self._proxyless.put_catalog(catalog, services).items():
             self._tell(type_url, names, since=since)
         self._tell(EDS, self._endpoints.put_catalog(catalog, services), since=since)
