@@ -273,7 +273,7 @@ def everything(book: EndpointBook) -> dict[tuple[ServiceRef, str], tuple[Endpoin
     return {(ref, name): book.endpoints(ref, name) for ref in REFS for name in PORT_NAMES}
 
 
-@given(st.lists(EVENTS, max_size=30))
+@given(st.lists(EVENTS, min_size=5, max_size=30))
 @settings(max_examples=150, deadline=None)
 def test_any_sequence_of_events_ends_where_a_fresh_list_begins(events: list[tuple[str, Any, Any]]) -> None:
     """Split, merged, reordered, duplicated, relisted; and every change is told of."""
