@@ -12,6 +12,7 @@ from webhook.core.model import JsonObject
 from webhook.core.outcome import Operation
 from webhook.core.patch import pointer
 from webhook.core.pod import Pod
+from webhook.core.proxyless import proxyless_paths
 from webhook.core.volume import is_our_volume
 
 _Path = tuple[str | int, ...]
@@ -19,13 +20,14 @@ _METADATA: Final = (("labels", (names.INJECTED,)), ("annotations", names.WRITTEN
 
 
 def eject(pod: Pod) -> tuple[Operation, ...]:
-    """Give the operations that take our container, volume, aliases, annotations and label out of a Pod or template.
+    """Give the operations that take what we put in out of a Pod or pod template, with a sidecar or without.
 
     They are of RFC 6902 and apply in order; none where nothing of ours is there. A map or list that becomes empty
     goes too, since `inject` makes what it needs: one that its author wrote empty equals an absent one, as it does
     for Kubernetes. What only bears our names (a container of another shape, say) is the author's and stays.
     """
-    return tuple({"op": "remove", "path": pointer(*path)} for path in (*_of_metadata(pod), *_of_spec(pod)))
+    paths = (*_of_metadata(pod), *_of_spec(pod), *proxyless_paths(pod))
+    return tuple({"op": "remove", "path": pointer(*path)} for path in paths)
 
 
 def _of_metadata(pod: Pod) -> tuple[_Path, ...]:
