@@ -217,7 +217,7 @@ def test_services_of_a_catalog_count_and_are_no_workloads(it: Explains) -> None:
 
     ran = it.text(POD, catalog=[str(more)])
 
-    assert "  orders.shop  it is not headless (clusterIP: None)" in ran.out.splitlines()
+    assert "  orders.shop  it is not headless; with evenkeel.dev/discovery: xds it takes part" in ran.out.splitlines()
     assert 1 == ran.out.count("gets a sidecar")
 
 
@@ -233,8 +233,10 @@ def test_the_keys_of_the_json_are_stable(it: Explains) -> None:
     ran = it.text(NAMESPACE, SERVICE, POD, as_json=True)
 
     [found] = json.loads(ran.out)["workloads"]
-    keys = "kind namespace name answer code why problems routes leftOut ingress warnings carries pods notes"
-    assert keys == " ".join(found)
+    keys = "kind namespace name answer code why problems discovery routes captures leftOut ingress warnings carries"
+    assert f"{keys} pods notes" == " ".join(found)
+    assert found["discovery"] == {"mode": "dns", "said": "setting sidecar.discovery", "against": ""}
+    assert found["captures"] == {"names": [], "left": []}
     assert ["listener", "authorities", "paths", "localhost"] == [*found["routes"]]
     assert {"service", "names", "ports", "lbPolicy", "retry", "maxTimeout", "exported"} == set(
         found["routes"]["authorities"][0]

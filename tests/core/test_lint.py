@@ -449,7 +449,7 @@ def test_where_the_operator_has_endpoints_pushed_the_namespace_can_say_no() -> N
 
 
 def test_names_that_are_not_captured_though_asked_for_are_told_to_the_workload() -> None:
-    """With the reason, in one sentence however many there are; not those that say themselves that they are not to be."""
+    """With the reason, in one sentence however many there are; not those that say no themselves."""
     many = [unnamed(f"s{number}") for number in range(7)]
     quiet = service("quiet", annotations={names.CAPTURE: "disabled"})
     start = "calls to these names of Services are not captured: "

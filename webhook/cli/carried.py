@@ -11,14 +11,17 @@ from webhook.core.catalog import Catalog
 from webhook.core.decide import carries_sidecar
 from webhook.core.errors import PodRejected
 from webhook.core.inject import Injector
-from webhook.core.model import Namespace
+from webhook.core.model import DiscoveryMode, Mode, Namespace
 from webhook.core.pod import Pod
+from webhook.core.proxyless import is_proxyless
 
 
 def carried(pod: Pod, catalog: Catalog, injector: Injector, namespace: Namespace) -> dict[str, Any]:
     """Give a live pod's state (up-to-date, out-of-date, stuck, bare) and why; the keys are stable."""
-    found = {"name": pod.display_name, **status(pod.annotations), "added": [], "removed": [], "changed": []}
-    if not carries_sidecar(pod):
+    mode = Mode.PROXYLESS if is_proxyless(pod) else Mode.SIDECAR
+    found = {"name": pod.display_name, "mode": mode.value, **status(pod.annotations)}
+    found |= {"added": [], "removed": [], "changed": []}
+    if not carries_ours(pod):
         return found | {"state": "bare", "why": _why_bare(pod, catalog, injector, namespace)}
     try:
         wanted = injector.refresh(pod, catalog)
@@ -38,6 +41,11 @@ def carried(pod: Pod, catalog: Catalog, injector: Injector, namespace: Namespace
         "removed": [each for each in has if each not in should],
         "changed": changed,
     }
+
+
+def carries_ours(pod: Pod) -> bool:
+    """Say whether a pod has its sidecar, or what takes the place of one."""
+    return carries_sidecar(pod) or is_proxyless(pod)
 
 
 def should_carry(pod: Pod, catalog: Catalog, injector: Injector) -> dict[str, Any]:
@@ -66,9 +74,12 @@ def status(annotations: Mapping[str, str]) -> dict[str, Any]:
     except ValueError:
         found = {}
     found = found if isinstance(found, dict) else {}
-    upstreams = found.get("upstreams")
+    upstreams, captures = found.get("upstreams"), found.get("captures")
+    captures = captures if isinstance(captures, dict) else {}
     return {
         "version": str(found.get("version") or ""),
         "digest": str(found.get("digest") or ""),
         "upstreams": [str(each) for each in upstreams] if isinstance(upstreams, list) else [],
+        "captures": {str(service): str(address) for service, address in captures.items()},
+        "discovery": str(found.get("discovery") or DiscoveryMode.DNS),
     }

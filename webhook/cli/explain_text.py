@@ -17,7 +17,10 @@ def as_text(found: dict[str, Any]) -> str:
     lines = [_answer(found), *_points("problems", found["problems"] if len(found["problems"]) > 1 else ())]
     if found["routes"] is not None:
         behind = found["carries"] is not None and found["carries"]["state"] != "up-to-date"
-        lines += [*_routes(found["routes"], behind=behind), *_table("no upstream", _left_out(found["leftOut"]))]
+        lines += [*_routes(found["routes"], behind=behind), *_endpoints(found["discovery"])]
+        lines += _table("names captured", list(_captures(found["captures"]["names"])))
+        lines += _table("names not captured", _left_out(found["captures"]["left"]))
+        lines += _table("no upstream", _left_out(found["leftOut"]))
         port, why = found["ingress"]["port"], found["ingress"]["why"]
         lines += ["", f"ingress: {f'to port {port}' if port else 'none'}: {why}"]
     lines += _table("pods", list(_pods(found["pods"] or [])))
@@ -33,6 +36,8 @@ def _answer(found: dict[str, Any]) -> str:
     match found["answer"]:
         case "injected":
             said = f"gets a sidecar: {found['why']}"
+        case "proxyless":
+            said = f"gets no sidecar: {found['why']}"
         case "already-injected":
             said = _of_pod(found["carries"])
         case "refused":
@@ -46,7 +51,8 @@ def _answer(found: dict[str, Any]) -> str:
 def _of_pod(pod: dict[str, Any]) -> str:
     if pod["state"] == "bare":
         return f"has no sidecar: {pod['why']}"
-    return f"has its sidecar, {_STATES[pod['state']]}{_difference(pod)}"
+    what = "what its gRPC libraries need" if pod["mode"] == "proxyless" else "its sidecar"
+    return f"has {what}, {_STATES[pod['state']]}{_difference(pod)}"
 
 
 def _counted(pods: Sequence[dict[str, Any]] | None) -> str:
@@ -72,12 +78,8 @@ def _routes(routes: dict[str, Any], *, behind: bool) -> Iterator[str]:
 
 
 def _authority(each: dict[str, Any]) -> Iterator[list[str]]:
-    """Give the rows of one Service: its names are told by the shortest with what may follow."""
-    first, *longer = each["names"]
-    name = first
-    for before, after in zip(each["names"], longer, strict=False):
-        name += f"[{after.removeprefix(before)}"
-    name += "]" * len(longer)
+    """Give the rows of one Service."""
+    name = _short(each["names"])
     longest = f", at most {each['maxTimeout']}" if each["maxTimeout"] else ""
     policy = f"{each['lbPolicy']}, retry {each['retry']}{longest}{', exported' if each['exported'] else ''}"
     for index, port in enumerate(each["ports"]):
@@ -85,10 +87,37 @@ def _authority(each: dict[str, Any]) -> Iterator[list[str]]:
         yield [name if index == 0 else "", str(port["port"]), port["upstream"], policy + said]
 
 
+def _short(names: Sequence[str]) -> str:
+    """Tell names by the shortest with what may follow."""
+    name, *longer = names
+    for before, after in zip(names, longer, strict=False):
+        name += f"[{after.removeprefix(before)}"
+    return name + "]" * len(longer)
+
+
 def _to(target: dict[str, Any]) -> tuple[str, str]:
     if target["upstream"] is None:
         return "nowhere", f"ambiguous, claimed by {' and '.join(target['claimants'])}"
     return target["upstream"], "by annotation of the Service"
+
+
+def _endpoints(discovery: dict[str, Any]) -> list[str]:
+    """Tell where endpoints come from, where that is not what it always was."""
+    if discovery["against"]:
+        return ["", f"endpoints: by DNS, though {discovery['said']} asks for more: {discovery['against']}"]
+    if discovery["mode"] == "dns":
+        return []
+    return ["", f"endpoints: pushed by evenkeel xds, by DNS where it does not answer: {discovery['said']} says so"]
+
+
+def _captures(captures: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
+    """Give a row for each port that the app may dial."""
+    for each in captures:
+        for index, port in enumerate(each["ports"]):
+            goes = f"{port['upstream']}, {'balanced' if port['balanced'] else 'passed through'}"
+            yield [*((_short(each["names"]), each["address"]) if index == 0 else ("", "")), str(port["port"]), goes]
+        if not each["ports"]:
+            yield [_short(each["names"]), each["address"], "", "nobody listens: the Service is gone"]
 
 
 def _left_out(services: Sequence[dict[str, str]]) -> list[list[str]]:
@@ -100,7 +129,8 @@ def _pods(pods: Sequence[dict[str, Any]]) -> Iterator[list[str]]:
         if pod["state"] == "bare":
             yield [pod["name"], _STATES["bare"], pod["why"]]
         else:
-            said = f"version {pod['version'] or '?'}, {_some(pod['upstreams'])}"
+            said = f"version {pod['version'] or '?'}, {_some(pod['upstreams'])}{_also(pod)}"
+            said = pod["mode"] if pod["mode"] == "proxyless" else said
             yield [pod["name"], _STATES[pod["state"]], f"{said}{_difference(pod)}"]
     if len(pods) > _MOST_PODS:
         yield [f"and {len(pods) - _MOST_PODS} more", "", ""]
@@ -121,6 +151,12 @@ def _some(upstreams: Sequence[str]) -> str:
         return "no upstream"
     more = f" and {len(upstreams) - _MOST_UPSTREAMS} more" if len(upstreams) > _MOST_UPSTREAMS else ""
     return f"upstreams {', '.join(upstreams[:_MOST_UPSTREAMS])}{more}"
+
+
+def _also(pod: dict[str, Any]) -> str:
+    """Tell what most pods have not."""
+    captures = f", captures {', '.join(pod['captures'])}" if pod["captures"] else ""
+    return f"{captures}, endpoints pushed" if pod["discovery"] == "xds" else captures
 
 
 def _points(title: str, texts: Sequence[str]) -> list[str]:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from webhook.cli.carried import carried, should_carry
+from webhook.cli.captured_names import Sight, captured, discovery, look
+from webhook.cli.carried import carried, carries_ours, should_carry
 from webhook.core import names
 from webhook.core.annotations import read_pod_annotations
 from webhook.core.catalog import Catalog
@@ -16,12 +17,13 @@ from webhook.core.ingress import ingress
 from webhook.core.inject import Injector
 from webhook.core.lint import lint
 from webhook.core.lint_service import why_no_upstream
-from webhook.core.model import JsonObject, Namespace, Overrides, Service, SidecarSettings, Upstream
+from webhook.core.model import DiscoveryMode, JsonObject, Namespace, Overrides, Service, SidecarSettings, Upstream
 from webhook.core.outcome import SkipReason
 from webhook.core.pod import Pod, read_pod
-from webhook.core.view import Ambiguous, Unknown, View, default_target, make_view
+from webhook.core.view import Ambiguous, Unknown, View, default_target
 
 _LOCALHOST = ("localhost", "127.0.0.1")
+_PROXYLESS = f"annotation {names.MODE}=proxyless: its gRPC libraries ask evenkeel xds themselves"
 
 
 class Engine(NamedTuple):
@@ -58,19 +60,23 @@ def explain(subject: Subject, engine: Engine) -> dict[str, Any]:
     if found["answer"] != "refused":
         overrides = read_pod_annotations(pod.labels, pod.annotations).overrides
     kept = found.pop("upstreams")
+    decided = found.pop("captures")
     goes = found["answer"] in ("injected", "already-injected")
     live = subject.pods
+    sight = look(pod, overrides, catalog, engine.settings, live=found["answer"] == "already-injected")
     port, unclear = ingress(pod, overrides, catalog, engine.settings) if goes else (None, ())
     return {
         "kind": subject.kind,
         "namespace": subject.namespace.name,
         "name": subject.name,
         **found,
-        "routes": _routes(subject, overrides, kept, engine.settings) if goes else None,
-        "leftOut": _left_out(subject, overrides, kept) if goes else [],
+        "discovery": discovery(sight.source) if goes else None,
+        "routes": _routes(subject, overrides, kept, sight.view, engine.settings) if goes else None,
+        "captures": captured(decided, pod, catalog, sight, engine.settings) if goes else None,
+        "leftOut": _left_out(subject, overrides, kept, sight) if goes else [],
         "ingress": {"port": port, "why": _why_ingress(overrides, port, unclear, engine.settings)} if goes else None,
         "warnings": _warnings(subject, injector, found["problems"]),
-        "carries": carried(pod, catalog, injector, subject.namespace) if carries_sidecar(pod) else None,
+        "carries": carried(pod, catalog, injector, subject.namespace) if carries_ours(pod) else None,
         "pods": None if live is None else [_live(each, subject, injector) for each in live],
         "notes": list(subject.notes),
     }
@@ -82,7 +88,8 @@ def _live(document: JsonObject, subject: Subject, injector: Injector) -> dict[st
 
 
 def _verdict(subject: Subject, engine: Engine) -> dict[str, Any]:
-    found = {"answer": "injected", "code": "selected", "why": _rule(subject), "problems": [], "upstreams": ()}
+    found: dict[str, Any] = {"answer": "injected", "code": "selected", "why": _rule(subject), "problems": []}
+    found |= {"upstreams": (), "captures": None}
     try:
         outcome = engine.injector.admit(subject.pod, subject.catalog, subject.namespace)
     except PodRejected as rejection:
@@ -93,8 +100,12 @@ def _verdict(subject: Subject, engine: Engine) -> dict[str, Any]:
             "problems": list(rejection.problems),
         }
     skip = outcome.skip
+    if outcome.sidecar is not None:
+        return found | {"upstreams": outcome.sidecar.upstreams, "captures": outcome.sidecar.captures}
     if skip is None:
-        return found | {"upstreams": outcome.sidecar.upstreams if outcome.sidecar else ()}
+        return found | {"answer": "proxyless", "code": "proxyless", "why": _PROXYLESS}
+    if skip.reason is SkipReason.ALREADY_INJECTED and not carries_sidecar(subject.pod):
+        return found | {"answer": "proxyless", "code": skip.reason, "why": f"{_PROXYLESS}; {skip.detail}"}
     if skip.reason is SkipReason.ALREADY_INJECTED:
         should = should_carry(subject.pod, subject.catalog, engine.injector)["upstreams"]
         return found | {"answer": "already-injected", "code": skip.reason, "why": skip.detail, "upstreams": should}
@@ -111,8 +122,9 @@ def _rule(subject: Subject) -> str:
     return f"the pod has {label}"
 
 
-def _routes(subject: Subject, overrides: Overrides, kept: Iterable[str], settings: SidecarSettings) -> dict[str, Any]:
-    view, _ = make_view(subject.catalog, subject.namespace.name, overrides.upstreams)
+def _routes(
+    subject: Subject, overrides: Overrides, kept: Iterable[str], view: View, settings: SidecarSettings
+) -> dict[str, Any]:
     clusters = frozenset(kept)
     shown = [one for one in view.services if any(up.cluster in clusters for up in one.upstreams)]
     return {
@@ -174,16 +186,20 @@ def _localhost(pod: Pod, overrides: Overrides, view: View, clusters: frozenset[s
     return {**_target(target), "why": f"it is the only Service of {whose} {said} and is not the pod's own"}
 
 
-def _left_out(subject: Subject, overrides: Overrides, kept: Iterable[str]) -> list[dict[str, str]]:
+def _left_out(subject: Subject, overrides: Overrides, kept: Iterable[str], sight: Sight) -> list[dict[str, str]]:
     """Give the Services of the namespace, and those exported to it, that are none of the upstreams, with the reason."""
     catalog, place = subject.catalog, subject.namespace.name
     written = {str(each["metadata"].get("name")): each for each in subject.services}
     clusters = frozenset(kept)
     found = []
+    pushed = sight.source.mode is DiscoveryMode.XDS
     for service in (*catalog.own(place), *catalog.exported(place)):
-        if any(upstream.cluster in clusters for upstream in service.upstreams):
+        offered = service.pushed if pushed and service.pushed else service.upstreams
+        if any(upstream.cluster in clusters for upstream in offered):
             continue
-        if not service.upstreams:
+        if service.pushed and not pushed:
+            why = f"it is not headless; with {names.DISCOVERY}: {DiscoveryMode.XDS} it takes part"
+        elif not offered:
             where = f"Service {service.ref.namespace}/{service.ref.name}"
             if service.ref.namespace != place:
                 continue
