@@ -20,7 +20,7 @@ from tests.kube.apiserver import answers, status
 from tests.kube.kit import until
 from tests.tls.pairs import serial, trusting
 from tests.xds.auth import believed, jwt, refused
-from tests.xds.process import CA, HOST, Judge, Sidecar, XdsProcess
+from tests.xds.process import CA, HOST, SERVER, Judge, Sidecar, XdsProcess
 from webhook.kube.resources import ENDPOINT_SLICES
 
 ROOT = Path(__file__).parents[1]
@@ -188,7 +188,7 @@ async def test_the_certificate_is_rotated_while_clients_stay(api: Judge, replica
         await sidecar.first(ORDERS)
         shown, wanted = [], []
         for count in range(1, 11):
-            pair = CA.issue_cert("localhost")
+            pair = CA.issue_cert("localhost", SERVER)
             replica.pair.put(pair)
             await until(lambda count=count: len(replica.events("certificate loaded")) == count + 1)  # type: ignore[misc]
             shown.append(await seen(replica))
@@ -212,11 +212,11 @@ async def test_a_broken_new_pair_is_refused_and_the_old_one_stays(replica: XdsPr
         case "gone":
             replica.pair.certificate.unlink()
         case _:
-            replica.pair.key.write_bytes(CA.issue_cert("localhost").private_key_pem.bytes())
+            replica.pair.key.write_bytes(CA.issue_cert("localhost", SERVER).private_key_pem.bytes())
     refusal = "certificate refused, the old one stays in use"
     await until(lambda: replica.events(refusal))
     during = [await seen(replica) for _ in range(5)], await ready(replica)
-    good = CA.issue_cert("localhost")
+    good = CA.issue_cert("localhost", SERVER)
     replica.pair.put(good)
     await until(lambda: len(replica.events("certificate loaded")) == 2)
 
@@ -257,31 +257,45 @@ def test_everything_that_is_wrong_is_said_before_anything_begins(tmp_path: Path)
     """A line each; exit code 2."""
     with socket.create_server((HOST, 0)) as taken:
         port = taken.getsockname()[1]
-        code, problems = run(KUBECONFIG=str(tmp_path / "none"), HOST=HOST, XDS_PORT=str(port), TLS_KEY="k")
+        code, problems = run(KUBECONFIG=str(tmp_path / "none"), HOST=HOST, SIDECAR_XDS_PORT=str(port), TLS_KEY="k")
 
     assert code == 2
     assert problems[:-1] == [
         f"evenkeel: kubeconfig: there is no file {tmp_path / 'none'}",
         "evenkeel: tls_cert: found nothing, expected --tls-cert FILE with PEM",
     ]
-    assert problems[-1].startswith(f"evenkeel: xds.port: {HOST}:{port} cannot be listened on: Address already in use")
+    assert problems[-1].startswith(
+        f"evenkeel: sidecar.xds_port: {HOST}:{port} cannot be listened on: Address already in use"
+    )
+
+
+async def test_no_replica_is_ready_with_a_certificate_that_no_sidecar_believes(replica: XdsProcess) -> None:
+    """It goes on serving those whom it serves, and says for what the certificate is."""
+    replica.pair.put(CA.issue_cert("localhost"))
+    await until(lambda: len(replica.events("certificate loaded")) == 2)
+    status, text = await replica.health("/readyz")
+
+    assert status == 503
+    assert f"the certificate is not for {SERVER}, which sidecars ask for, but for localhost" in text
 
 
 def test_bad_settings_are_named() -> None:
     """Where they were written, what was found, what would do."""
-    code, problems = run(XDS_PORT="70000", XDS_UNAUTHENTICATED_NAMESPACES="good,Not_Good", XDS_REVIEWS_AT_ONCE="0")
+    code, problems = run(
+        SIDECAR_XDS_PORT="70000", XDS_UNAUTHENTICATED_NAMESPACES="good,Not_Good", XDS_REVIEWS_AT_ONCE="0"
+    )
 
     assert code == 2
     assert [problem.split(";")[0] for problem in problems] == [
-        "evenkeel: environment EVENKEEL_XDS_PORT: found '70000'",
         "evenkeel: environment EVENKEEL_XDS_REVIEWS_AT_ONCE: found '0'",
         "evenkeel: environment EVENKEEL_XDS_UNAUTHENTICATED_NAMESPACES: found 'good,Not_Good'",
+        "evenkeel: environment EVENKEEL_SIDECAR_XDS_PORT: found '70000'",
     ]
 
 
 def test_two_servers_cannot_share_a_port(tmp_path: Path) -> None:
     """Not even those of one process."""
-    code, problems = run(XDS_PORT="8080", KUBECONFIG=str(tmp_path / "none"))
+    code, problems = run(SIDECAR_XDS_PORT="8080", KUBECONFIG=str(tmp_path / "none"))
 
     assert code == 2
-    assert problems[-1] == "evenkeel: xds.port: found 8080, which is health_port; expected another one"
+    assert problems[-1] == "evenkeel: sidecar.xds_port: found 8080, which is health_port; expected another one"

@@ -47,8 +47,6 @@ class ReconcileSettings:
 class XdsSettings:
     """How endpoints are pushed."""
 
-    port: _Port = 18000
-    """For sidecars and gRPC clients, over TLS."""
     unauthenticated_namespaces: frozenset[_Name] = frozenset()
     """Clients without a token are served what the namespace may see that they claim to be of, if it is one of these.
     Anybody who can reach the port can claim that."""
@@ -232,13 +230,17 @@ def _from_environment(env: Mapping[str, str], problems: list[str]) -> Iterator[t
             problems.append(f"environment: unknown name {name}{nearest(name, names)}")
 
 
+_FLAGS: Final = {"sidecar.xds_port": "--port"}
+"""Those that are not called as their settings."""
+
+
 def _from_flags(flags: Mapping[str, Any], problems: list[str]) -> Iterator[tuple[str, _Given]]:
     for key, value in flags.items():
         if key not in keys():
             problems.append(f"unknown setting {shown(key)}{nearest(key, keys())}")
         elif value is not None and value not in ((), []):
             # A command's own settings have flags without its name.
-            yield key, _Given(value, f"--{key.removeprefix('xds.').replace('_', '-').replace('.', '-')}")
+            yield key, _Given(value, _FLAGS.get(key) or f"--{key.replace('_', '-').replace('.', '-')}")
 
 
 def _convert(key: str, given: _Given) -> Any:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _MOST_SECONDS: Final = 3600
 _MOST_QUERIES: Final = 10_000
+_LARGEST_PORT: Final = 65535
 _LONGEST_NAME: Final = 253
 _DNS_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 
@@ -87,9 +88,15 @@ def _dns_name(value: Any) -> None:
         raise ValueError("accepted: a DNS name such as cluster.local")
 
 
-def _namespace(value: Any) -> None:
-    if parsers.LABEL.fullmatch(value) is None:
-        raise ValueError("accepted: the name of a namespace")
+def _label(of: str) -> Callable[[Any], None]:
+    def check(value: Any) -> None:
+        if parsers.LABEL.fullmatch(value) is None:
+            raise ValueError(f"accepted: the name of a {of}")
+
+    return check
+
+
+_namespace: Final = _label("namespace")
 
 
 def _namespaces(value: Any) -> None:
@@ -114,6 +121,8 @@ _CHECKS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "linger_seconds": _between(0, _MOST_SECONDS),
     "dns_refresh_seconds": _between(1, _MOST_SECONDS),
     "dns_queries_per_second": _between(1, _MOST_QUERIES),
+    "xds_service": _label("Service"),
+    "xds_port": _between(0, _LARGEST_PORT),
     "system_namespaces": _namespaces,
     "own_namespace": _namespace,
 }

@@ -24,7 +24,7 @@ def test_xds_hands_its_options_to_the_program(shell: Shell, monkeypatch: pytest.
     )  # fmt: skip
 
     assert ran == (0, "", [])
-    assert (seen[0].xds.port, seen[0].port, seen[0].health_port) == (1234, 10250, 4321)
+    assert (seen[0].sidecar.xds_port, seen[0].port, seen[0].health_port) == (1234, 10250, 4321)
     assert (seen[0].tls_cert, seen[0].tls_key) == (Path("c.pem"), Path("k.pem"))
     assert (seen[0].xds.unauthenticated_namespaces, seen[0].xds.review_seconds) == (frozenset({"shop"}), 60.0)
 
@@ -32,6 +32,6 @@ def test_xds_hands_its_options_to_the_program(shell: Shell, monkeypatch: pytest.
 def test_a_wrong_option_is_told_as_it_was_written(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit code 2, before anything begins."""
     monkeypatch.setattr("os.environ", dict(os.environ))
-    problem = "evenkeel: --port: found '70000'; expected less than or equal to 65535"
+    problem = "evenkeel: --port: found '70000'; accepted: 0 to 65535"
 
     assert shell.run("xds", "--port", "70000") == (2, "", [problem])

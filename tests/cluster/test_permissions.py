@@ -220,7 +220,7 @@ async def _pair(rest: Rest, folder: Path) -> dict[str, str]:
     for key in ("tls.crt", "tls.key"):
         (folder / key).write_bytes(data[key])
     files = {"EVENKEEL_TLS_CERT": "tls.crt", "EVENKEEL_TLS_KEY": "tls.key"}
-    return {name: str(folder / key) for name, key in files.items()} | {"EVENKEEL_XDS_PORT": "0"}
+    return {name: str(folder / key) for name, key in files.items()} | {"EVENKEEL_SIDECAR_XDS_PORT": "0"}
 
 
 async def _listening(xds: Program) -> int:

@@ -230,7 +230,7 @@ def test_another_port_of_the_control_plane_is_another_of_its_service(helm) -> No
     container = container_of(objects["Deployment", "evenkeel-xds"])
 
     assert port["port"] == values["settings"]["sidecar"]["xds_port"] != Settings().sidecar.xds_port
-    assert f"--port={port['port']}" in container["args"]
+    assert container["ports"][0]["containerPort"] == port["port"]
 
 
 def test_a_secret_of_ones_own_comes_with_its_ca(helm) -> None:

@@ -26,6 +26,8 @@ from webhook.xds.source import EDS
 
 CA: Final = trustme.CA()
 HOST: Final = "127.0.0.1"
+SERVER: Final = "evenkeel-xds.evenkeel-system.svc"
+"""What sidecars want to see in the certificate."""
 _METHOD: Final = "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources"
 _ROOT: Final = Path(__file__).parents[2]
 
@@ -68,13 +70,13 @@ class XdsProcess:
 
     def __init__(self, folder: Path, kubeconfig: Path, **settings: object) -> None:
         self.pair = Folder(folder)
-        self.pair.put(CA.issue_cert("localhost"))
+        self.pair.put(CA.issue_cert("localhost", SERVER))
         self.log_file = folder / "log"
         self.ports: dict[str, int] = {}
         env = {
             "KUBECONFIG": kubeconfig,
             "HOST": HOST,
-            "XDS_PORT": 0,
+            "SIDECAR_XDS_PORT": 0,
             "HEALTH_PORT": 0,
             "POLL_SECONDS": 0.05,
             "SHUTDOWN_DELAY_SECONDS": 0.1,

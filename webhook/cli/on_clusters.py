@@ -79,7 +79,7 @@ def xds(
     from webhook.compose.xds import xds as pushing
     from webhook.settings import load_settings
 
-    flags = {"tls_cert": tls_cert, "tls_key": tls_key, "xds.port": port, "health_port": health_port}
+    flags = {"tls_cert": tls_cert, "tls_key": tls_key, "sidecar.xds_port": port, "health_port": health_port}
     return run(pushing, load_settings(settings, os.environ, flags, found_out()))
 
 

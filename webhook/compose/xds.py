@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -34,6 +35,8 @@ from webhook.xds.server import AdsServer
 from webhook.xds.zones import Zones
 
 _FILES: Final = ("tls_cert", "tls_key")
+_PORT: Final = "sidecar.xds_port"
+"""The port that sidecars call is the one that is listened on: the Service is headless."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +75,10 @@ async def xds(settings: Settings) -> None:
 
 def _check_port(settings: Settings) -> None:
     """Look whether the port can be had, which is bound only later; raises SettingsError."""
-    port = settings.xds.port
+    port = settings.sidecar.xds_port
     if port == settings.health_port != 0:
-        raise SettingsError([f"xds.port: found {port}, which is health_port; expected another one"])
-    bind("xds.port", settings.host, port).close()
+        raise SettingsError([f"{_PORT}: found {port}, which is health_port; expected another one"])
+    bind(_PORT, settings.host, port).close()
 
 
 def _certificate(settings: Settings, metrics: Metrics) -> CertificateWatch:
@@ -101,11 +104,23 @@ def _parts(settings: Settings, api: Api, certificate: CertificateWatch, metrics:
     anonymous = authenticator.anonymous if terms.unauthenticated else None
     server = AdsServer(feed.sources, authenticator, XdsMetrics(registry), anonymous=anonymous)
     feed.tell(server.changed)
-    checks = {"cluster": feed.missing, "clients": authenticator.missing, "certificate": certificate.missing}
+    checks = {
+        "cluster": feed.missing,
+        "clients": authenticator.missing,
+        "certificate": lambda: certificate.missing() or _misnamed(settings, certificate.live.bundle.names),
+    }
     readiness = Readiness(checks)
     times = (settings.keep_alive_seconds, settings.shutdown_limit_seconds)
     health = Server("health", config(health_app(readiness, metrics), *times), *listeners(settings, "health_port"))
     return _Parts(certificate, authenticator, feed, server, readiness, health)
+
+
+def _misnamed(settings: Settings, names: Sequence[str]) -> str | None:
+    """Say why no sidecar would believe a certificate for these names, or None."""
+    host = f"{settings.sidecar.xds_service}.{settings.sidecar.own_namespace}.svc"
+    if {host, f"*.{host.partition('.')[2]}"} & set(names):
+        return None
+    return f"the certificate is not for {host}, which sidecars ask for, but for {', '.join(names) or 'nobody'}"
 
 
 async def _live(settings: Settings, parts: _Parts, signals: Signals) -> None:
@@ -134,7 +149,7 @@ async def _serve(settings: Settings, parts: _Parts) -> None:
     credentials = LiveCredentials(lambda: Pem(live.bundle.content.certificate, live.bundle.content.key))
     host = settings.host or "::"
     where = f"[{host}]" if ":" in host else host
-    port = await parts.server.listen(f"{where}:{settings.xds.port}", credentials.make())
+    port = await parts.server.listen(f"{where}:{settings.sidecar.xds_port}", credentials.make())
     structlog.get_logger().info("listening", server="xds", address=host, port=port)
     await parts.server.wait()
 
