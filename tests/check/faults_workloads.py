@@ -28,7 +28,39 @@ def _system_namespace_is_labelled(api: FakeApi) -> None:
     api.put(builders.namespace("kube-system", labels={names.INJECT: names.ENABLED}))
 
 
-@fault("upstreams", Result.WARNING, "namespace shop sees no headless gRPC Service")
+@fault("namespace-annotations", Result.WARNING, "annotation evenkeel.dev/discovery: found 'eds', treated as not set")
+def _odd_annotation_of_a_namespace(api: FakeApi) -> None:
+    api.put(builders.namespace("attic", annotations={names.DISCOVERY: "eds"}))
+
+
+@fault("captured-names", Result.WARNING, "orders.shop: it has a port that is not TCP (UDP)")
+def _name_that_cannot_be_captured(api: FakeApi) -> None:
+    ports = [builders.port(50051, "grpc"), builders.port(53, "dns", protocol="UDP")]
+    api.put(builders.service("orders", *ports, annotations={names.CAPTURE: names.ENABLED}))
+
+
+@fault("captured-names", Result.WARNING, "users.shop: it is not headless: that takes evenkeel.dev/discovery: xds")
+def _name_behind_an_address(api: FakeApi) -> None:
+    api.put(builders.service("users", clusterIP="10.0.0.9", annotations={names.CAPTURE: names.ENABLED}))
+
+
+@fault("xds-ready", Result.FAILED, "0 of 2 replicas of Deployment evenkeel-system/evenkeel-xds are ready")
+def _nobody_pushes(api: FakeApi) -> None:
+    _ask_for_pushing(api)
+    api.find("Deployment", "evenkeel-xds")["status"] = {}
+
+
+@fault("xds-ready", Result.FAILED, "Deployment evenkeel-system/evenkeel-xds does not exist")
+def _nobody_was_installed_who_pushes(api: FakeApi) -> None:
+    _ask_for_pushing(api)
+    api.drop("Deployment", "evenkeel-xds")
+
+
+def _ask_for_pushing(api: FakeApi) -> None:
+    api.find("Namespace", "shop")["metadata"]["annotations"] = {names.DISCOVERY: "xds"}
+
+
+@fault("upstreams", Result.WARNING, "namespace shop sees no gRPC Service to balance over")
 def _nothing_to_balance_over(api: FakeApi) -> None:
     api.drop("Service", "orders")
 

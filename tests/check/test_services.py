@@ -13,8 +13,11 @@ from webhook.check.judge_namespaces import judge_upstreams, some
 from webhook.check.judge_services import judge_declared, judge_headless, judge_problems
 from webhook.check.model import Finding
 from webhook.core import names
+from webhook.core.model import DiscoveryMode, SidecarSettings
 
 LABELLED = ("shop",)
+SETTINGS = SidecarSettings()
+PUSHED = builders.namespace("shop", annotations={names.DISCOVERY: "xds"})
 
 
 def with_ip(*ports: Json, name: str = "orders", **fields: Any) -> Json:
@@ -24,7 +27,7 @@ def with_ip(*ports: Json, name: str = "orders", **fields: Any) -> Json:
 
 def headless(*services: Json) -> Finding:
     """Judge whether Services are headless that should be."""
-    return judge_headless(services, LABELLED, builders.catalog(*services))
+    return judge_headless(services, LABELLED, builders.catalog(*services), SETTINGS)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +91,30 @@ def test_a_headless_service_says_that_it_is_grpc(made: Json, says: str | None) -
     assert [says in text for text in found] == ([True] if says else [])
 
 
+@pytest.mark.parametrize(
+    ("made", "found", "remedies"),
+    [
+        (with_ip(), 0, []),
+        (with_ip(port(80, "api"), annotations={names.UPSTREAM: "api"}), 0, []),
+        (with_ip(port(80, "api", targetPort="grpc")), 1, ["delete and create", "kubectl patch -n shop service orders"]),
+        (with_ip(internalTrafficPolicy="Local"), 1, ["delete and create"]),
+    ],
+    ids=["declared", "annotated", "undeclared", "node-local"],
+)
+def test_where_endpoints_are_pushed_it_is_enough_to_say_grpc(made: Json, found: int, remedies: list[str]) -> None:
+    """By the Namespace's word or the operator's; elsewhere that is offered as a remedy."""
+    by_namespace = judge_headless([made], LABELLED, builders.catalog(made, PUSHED), SETTINGS)
+    by_setting = judge_headless([made], LABELLED, builders.catalog(made), SidecarSettings(discovery=DiscoveryMode.XDS))
+    by_dns = judge_headless([made], LABELLED, builders.catalog(made), SETTINGS)
+
+    assert by_namespace == by_setting
+    assert len(by_namespace.found) == found
+    assert [text.startswith(start) for text, start in zip(by_namespace.remedy, remedies, strict=True)] == [
+        True for _ in remedies
+    ]
+    assert "or have endpoints pushed: kubectl annotate namespace shop evenkeel.dev/discovery=xds" in by_dns.remedy
+
+
 def test_what_a_service_says_wrong_is_told_where_it_is_meant_for_us() -> None:
     """In labelled namespaces, and where annotations of ours stand."""
     ours = service("a", annotations={names.RETRY: "twice"})
@@ -105,7 +132,9 @@ def test_a_namespace_counts_what_others_export_to_it() -> None:
     """It is balanced as well."""
     exported = service("b", namespace="other", annotations={names.EXPORT_TO: "shop"})
 
-    assert judge_upstreams(LABELLED, builders.catalog(exported)).found == ("shop: b.other:50051",)
+    pushed = builders.catalog(with_ip(), PUSHED)
+    assert judge_upstreams(LABELLED, pushed, SETTINGS).found == ("shop: orders.shop:50051",)
+    assert judge_upstreams(LABELLED, builders.catalog(exported), SETTINGS).found == ("shop: b.other:50051",)
 
 
 def test_long_lists_are_cut() -> None:

@@ -110,7 +110,7 @@ def healthy() -> FakeApi:
     """Make a cluster with Evenkeel in it, and one namespace that uses it."""
     api = FakeApi()
     api.put(*shipped(), *webhook_entries(AUTHORITY), secret(issue()), node(), corefile())
-    for name, replicas in (("evenkeel-webhook", 2), ("evenkeel-reconciler", 1)):
+    for name, replicas in (("evenkeel-webhook", 2), ("evenkeel-reconciler", 1), ("evenkeel-xds", 2)):
         deployment = api.find("Deployment", name)
         deployment["spec"]["replicas"] = replicas
         deployment["spec"]["template"]["spec"]["containers"][0]["image"] = f"docker.io/evenkeel/evenkeel:{__version__}"

@@ -8,8 +8,9 @@ from webhook.check import judge_access, judge_certificates, judge_control_plane,
 from webhook.check.checks_before import REACHABLE
 from webhook.check.facts import Objects
 from webhook.check.judge_access import Right
+from webhook.check.judge_captures import judge_pushing, users_of_pushing
 from webhook.check.model import Finding, NotAllowed, Unknown, failed, ok
-from webhook.check.place import CERTIFICATE_SECRET, CONFIGURATION, RECONCILER, WEBHOOK
+from webhook.check.place import CERTIFICATE_SECRET, CONFIGURATION, RECONCILER, WEBHOOK, XDS
 from webhook.check.run import Check, Context
 from webhook.core import names
 from webhook.core.model import JsonObject
@@ -64,7 +65,18 @@ async def _lease(context: Context) -> Finding:
 
 
 async def _versions(context: Context) -> Finding:
-    return judge_control_plane.judge_versions([await _deployment(context, name) for name in (WEBHOOK, RECONCILER)])
+    ours = (WEBHOOK, RECONCILER, XDS)
+    return judge_control_plane.judge_versions([await _deployment(context, name) for name in ours])
+
+
+async def _pushing(context: Context) -> Finding:
+    facts = context.facts
+    pods = (*await facts.pods(), *await facts.injected())
+    settings = await context.installed.sidecar()
+    spaces = await facts.namespaces()
+    users = list(users_of_pushing([spaces[name] for name in await facts.labelled()], pods, settings))
+    found = await _deployment(context, XDS) if users else None
+    return judge_pushing(found, await _pods(context, found), users, context.place.namespace)
 
 
 async def _service(context: Context) -> Finding:
@@ -80,8 +92,7 @@ async def slices(context: Context) -> Objects:
 
 async def _rights(context: Context) -> Finding:
     accounts = [WEBHOOK]
-    if await _deployment(context, RECONCILER) is not None:
-        accounts.append(RECONCILER)
+    accounts += [name for name in (RECONCILER, XDS) if await _deployment(context, name) is not None]
     shipped = context.shipped()
     wanted = [Right(each, one) for each in accounts for one in shipped.permissions(each, context.place)]
     allowed = {right: await context.facts.may(context.place.account(right.account), right[1]) for right in wanted}
@@ -194,6 +205,7 @@ INSTALLATION: Final = (
     Check(_PLANE, "webhook-replicas", "the webhook has two replicas or more", _replicas, _THERE),
     Check(_PLANE, "reconciler-ready", "the reconciler's replicas are ready", _reconciler, _THERE),
     Check(_PLANE, "reconciler-lease", "a reconciler leads", _lease, _THERE),
+    Check(_PLANE, "xds-ready", "where endpoints are to be pushed, evenkeel xds is ready", _pushing, _THERE),
     Check(_PLANE, "versions", "what runs is of this program's version", _versions, _THERE),
     Check(_PLANE, "service-endpoints", "the webhook's Service has ready endpoints", _service, _THERE),
     Check(_PLANE, "rbac", "our ServiceAccounts may do what they need", _rights, _THERE),

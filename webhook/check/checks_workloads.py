@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 
 from webhook import __version__
 from webhook.check import (
+    judge_captures,
     judge_dns,
     judge_dry_run,
     judge_namespaces,
@@ -75,20 +76,33 @@ def _of_this_version(look: _Look) -> _Look:
     return looked
 
 
+async def _words(context: Context) -> Finding:
+    return judge_captures.judge_words(judge_namespaces.by_name(await context.facts.namespaces()))
+
+
 @_where_labelled
 async def _upstreams(context: Context) -> Finding:
-    return judge_namespaces.judge_upstreams(await context.facts.labelled(), await context.facts.catalog())
+    facts, settings = context.facts, await context.installed.sidecar()
+    return judge_namespaces.judge_upstreams(await facts.labelled(), await facts.catalog(), settings)
 
 
 @_where_labelled
 async def _ambiguous(context: Context) -> Finding:
-    return judge_namespaces.judge_ambiguous(await context.facts.labelled(), await context.facts.catalog())
+    facts, settings = context.facts, await context.installed.sidecar()
+    return judge_namespaces.judge_ambiguous(await facts.labelled(), await facts.catalog(), settings)
 
 
 @_where_labelled
 async def _headless(context: Context) -> Finding:
-    facts = context.facts
-    return judge_services.judge_headless(await facts.services(), await facts.labelled(), await facts.catalog())
+    facts, settings = context.facts, await context.installed.sidecar()
+    known = (await facts.labelled(), await facts.catalog())
+    return judge_services.judge_headless(await facts.services(), *known, settings)
+
+
+@_where_labelled
+async def _captures(context: Context) -> Finding:
+    facts, injector = context.facts, await context.installed.injector()
+    return judge_captures.judge_captures(await facts.labelled(), await facts.catalog(), injector)
 
 
 @_where_labelled
@@ -201,12 +215,14 @@ _UP: Final = (REACHABLE.name,)
 
 WORKLOADS: Final = (
     Check(_NAMESPACES, "namespace-labels", "namespaces' labels are understood", _labels, _UP),
+    Check(_NAMESPACES, "namespace-annotations", "namespaces' annotations are understood", _words, _UP),
     Check(_NAMESPACES, "labelled-namespaces", "some namespace asks for sidecars", _labelled, _UP),
     Check(_NAMESPACES, "system-namespaces", "no system namespace is labelled", _system, _UP),
-    Check(_NAMESPACES, "upstreams", "each sees headless gRPC Services", _upstreams, _UP),
-    Check(_NAMESPACES, "not-headless", "Services that look like gRPC are headless", _headless, _UP),
+    Check(_NAMESPACES, "upstreams", "each sees gRPC Services to balance over", _upstreams, _UP),
+    Check(_NAMESPACES, "not-headless", "Services that look like gRPC can be balanced", _headless, _UP),
     Check(_NAMESPACES, "not-declared", "headless Services say that they are gRPC", _declared, _UP),
     Check(_NAMESPACES, "ambiguous-paths", "no gRPC service is claimed twice", _ambiguous, _UP),
+    Check(_NAMESPACES, "captured-names", "names that are to be captured are", _captures, _UP),
     Check(_NAMESPACES, "service-annotations", "what Services say is understood", _service_words, _UP),
     Check(_PODS, "workload-annotations", "what workloads say is understood", _workload_words, _UP),
     Check(_PODS, "http-proxy", "no HTTP proxy takes calls to localhost", _proxies, _UP),

@@ -13,6 +13,7 @@ from webhook.core import names
 from webhook.core.envoy.resources import dns_refresh
 from webhook.core.model import JsonObject, SidecarSettings
 from webhook.core.pod import Pod
+from webhook.core.volume import carries_token
 
 BOUND: Final = 2_500
 """Queries a second. One replica of CoreDNS answers at least 5,000 of names inside the cluster (providers state that,
@@ -20,6 +21,9 @@ CoreDNS's own tests measured several times as many), two are usual, and all else
 of that is where it pays to look."""
 
 _SMALL: Final = 10
+_CONTROL_PLANE_SECONDS: Final = 5
+"""Between two queries for the address of `evenkeel xds`, as ads.yaml says."""
+_ASKED: Final = re.compile(r'^\s*address: "?[^"\s]+\."?$', re.MULTILINE)
 _TTL: Final = re.compile(r"^\s*ttl\s+(\d+)", re.MULTILINE)
 _CACHE: Final = re.compile(r"^\s*cache(?:[ \t]+(\d+))?\s*(?:\{|$)", re.MULTILINE)
 _SUCCESS: Final = re.compile(r"^\s*success[ \t]+\d+[ \t]+(\d+)", re.MULTILINE)
@@ -30,9 +34,14 @@ _USUAL_MOST: Final = 3600
 
 
 def judge_dns(pods: Iterable[JsonObject], settings: SidecarSettings) -> Finding:
-    """Estimate the DNS queries of all sidecars: each asks for each upstream's name, once every refresh."""
-    counts = [_upstreams(pod) for _, pod in living(pods)]
+    """Estimate the DNS queries of all sidecars: each asks for each upstream's name, once every refresh.
+
+    Also for ports that are passed through, for DNS beside pushed endpoints, and for who pushes them.
+    """
+    living_pods = [pod for _, pod in living(pods)]
+    counts = [_upstreams(pod) for pod in living_pods]
     rate = sum(count / int(dns_refresh(settings, count).removesuffix("s")) for count in counts if count)
+    rate += sum(map(carries_token, living_pods)) / _CONTROL_PLANE_SECONDS
     asked = f"{rate:,.1f}" if rate < _SMALL else f"{rate:,.0f}"
     said = f"about {asked} queries a second (sidecars: {len(counts)}, upstreams: {sum(counts)})"
     if rate <= BOUND:
@@ -64,7 +73,9 @@ def cached_seconds(corefile: str) -> int:
 
 
 def _upstreams(pod: Pod) -> int:
+    """Count the names that a sidecar asks for, by its clusters; by its summary where those are not to be seen."""
+    asked = len(_ASKED.findall(pod.annotations.get(names.CLUSTERS, "")))
     try:
-        return len(json.loads(pod.annotations.get(names.STATUS, "{}")).get("upstreams", ()))
+        return asked or len(json.loads(pod.annotations.get(names.STATUS, "{}")).get("upstreams", ()))
     except (ValueError, AttributeError, TypeError):
-        return 0
+        return asked

@@ -10,7 +10,8 @@ from webhook.core import names
 from webhook.core.annotations import label_warnings
 from webhook.core.catalog import Catalog
 from webhook.core.model import Namespace, SidecarSettings
-from webhook.core.view import Ambiguous, make_view
+from webhook.core.source import namespace_source
+from webhook.core.view import Ambiguous, View, make_view
 
 LABEL_ONE: Final = f"kubectl label namespace NAME {names.INJECT}={names.ENABLED}"
 _SHOWN: Final = 10
@@ -51,31 +52,38 @@ def judge_system(labelled: Iterable[str], settings: SidecarSettings) -> Finding:
     return together(troubles, ok())
 
 
-def judge_upstreams(labelled: Iterable[str], catalog: Catalog) -> Finding:
+def judge_upstreams(labelled: Iterable[str], catalog: Catalog, settings: SidecarSettings) -> Finding:
     """Judge whether each labelled namespace sees anything to balance over."""
     counts: dict[str, str] = {}
     troubles = []
     for name in labelled:
-        view, _ = make_view(catalog, name, None)
-        upstreams = [upstream.cluster for upstream in view.upstreams]
+        upstreams = [upstream.cluster for upstream in _view(catalog, name, settings).upstreams]
         counts[name] = f"{name}: {some(upstreams)}"
         if not upstreams:
-            said = f"namespace {name} sees no headless gRPC Service: its calls go where they went before"
-            troubles.append(warning(said, remedy="make the Service headless (clusterIP: None) and name its port grpc"))
+            said = f"namespace {name} sees no gRPC Service to balance over: its calls go where they went before"
+            headless = "make the Service headless (clusterIP: None) and name its port grpc"
+            pushed = f"or, with its port named grpc: kubectl annotate namespace {name} {names.DISCOVERY}=xds"
+            troubles.append(warning(said, remedy=(headless, pushed)))
     return together(troubles, ok("; ".join(counts.values())))
 
 
-def judge_ambiguous(labelled: Iterable[str], catalog: Catalog) -> Finding:
+def judge_ambiguous(labelled: Iterable[str], catalog: Catalog, settings: SidecarSettings) -> Finding:
     """Judge whether two Services claim one gRPC service: calls to it would be answered with their names."""
     troubles = []
     for name in labelled:
-        view, _ = make_view(catalog, name, None)
-        for path, target in view.by_path.items():
+        for path, target in _view(catalog, name, settings).by_path.items():
             if isinstance(target, Ambiguous):
                 said = f"namespace {name}: gRPC service {path} is claimed by {' and '.join(target.claimants)}"
                 remedy = f"leave it in annotation {names.GRPC_SERVICES} of one of them"
                 troubles.append(warning(said, remedy=remedy))
     return together(troubles, ok())
+
+
+def _view(catalog: Catalog, name: str, settings: SidecarSettings) -> View:
+    """Give what Pods of a namespace see that say nothing themselves."""
+    mode, _ = namespace_source(catalog.namespace(name), settings)
+    view, _ = make_view(catalog, name, None, mode)
+    return view
 
 
 def some(texts: Collection[str]) -> str:

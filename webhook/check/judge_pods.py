@@ -13,12 +13,14 @@ from webhook.core.catalog import Catalog
 from webhook.core.decide import decide, is_our_container
 from webhook.core.errors import NotAPod, PodRejected
 from webhook.core.inject import Injector
-from webhook.core.model import JsonObject, SidecarSettings
+from webhook.core.model import DiscoveryMode, JsonObject, SidecarSettings
 from webhook.core.outcome import Inject
 from webhook.core.pod import Pod, read_pod
+from webhook.core.proxyless import is_proxyless
+from webhook.core.volume import carries_token
 
 _ENDED: Final = ("Succeeded", "Failed")
-_LIVE: Final = (names.CLUSTERS, names.ROUTES, names.LISTENERS)
+_LIVE: Final = (names.CLUSTERS, names.ROUTES, names.LISTENERS, names.CAPTURES, names.TRUST)
 """What Envoy runs and can be given anew; the summary beside them changes with the version alone."""
 
 
@@ -39,7 +41,7 @@ def judge_bare(pods: Iterable[JsonObject], catalog: Catalog, settings: SidecarSe
     told, count = [], 0
     for one, pod in living(pods):
         count += 1
-        if isinstance(decide(pod, catalog.namespace(pod.namespace), settings), Inject):
+        if isinstance(decide(pod, catalog.namespace(pod.namespace), settings), Inject) and not is_proxyless(pod):
             lost = any(map(is_our_container, pod.init_containers))
             told.append((one, "lost the sidecar's configuration" if lost else "without a sidecar"))
     return together(by_owner(told, failed), ok(f"{count} looked at"))
@@ -56,7 +58,7 @@ def judge_up_to_date(pods: Iterable[JsonObject], catalog: Catalog, injector: Inj
             continue  # its annotations are told where workloads are judged
         if wanted is None:
             told.append((one, "leave no room for a configuration among their annotations"))
-        elif any(wanted[key] != pod.annotations.get(key) for key in _LIVE):
+        elif any(wanted[key] != pod.annotations.get(key) for key in _LIVE if key in wanted):
             told.append((one, "with a configuration that is out of date"))
     return together(by_owner(told, warning, _wait_or_restart), ok(f"{count} looked at"))
 
@@ -67,19 +69,24 @@ def _wait_or_restart(owner: Owner) -> str:
 
 def judge_bootstrap(pods: Iterable[JsonObject], injector: Injector) -> Finding:
     """Judge whether Pods started with the bootstrap of now, which Envoy reads only once."""
-    wanted = _bootstrap(injector)
+    wanted = {mode: _bootstrap(injector, mode) for mode in DiscoveryMode}
     told = [
         (one, "started with an older bootstrap")
         for one, pod in _injected(pods)
-        if pod.annotations.get(names.BOOTSTRAP) != wanted
+        if pod.annotations.get(names.BOOTSTRAP) != wanted[_mode_of(pod)]
     ]
     return together(by_owner(told, warning), ok())
 
 
-def _bootstrap(injector: Injector) -> str:
-    """Give the bootstrap, which is the same for every Pod, by admitting one."""
-    plain = read_pod({"metadata": {"name": "any"}, "spec": {"containers": [{"name": "app"}]}}, "default")
-    sidecar = injector.admit(plain, Catalog(), None).sidecar
+def _mode_of(pod: Pod) -> DiscoveryMode:
+    return DiscoveryMode.XDS if carries_token(pod) else DiscoveryMode.DNS
+
+
+def _bootstrap(injector: Injector, mode: DiscoveryMode) -> str:
+    """Give the bootstrap, which is the same for every Pod with one kind of discovery, by admitting one."""
+    metadata = {"name": "any", "annotations": {names.DISCOVERY: mode.value}}
+    plain = read_pod({"metadata": metadata, "spec": {"containers": [{"name": "app"}]}}, "default")
+    sidecar = injector.admit(plain, Catalog(trust="of no account here"), None).sidecar
     return sidecar.annotations[names.BOOTSTRAP] if sidecar else ""
 
 

@@ -9,28 +9,58 @@ from webhook.check.model import Finding, ok, together, warning
 from webhook.core import names
 from webhook.core.annotations import ours
 from webhook.core.catalog import Catalog
-from webhook.core.model import JsonObject, ServiceRef
+from webhook.core.model import DiscoveryMode, JsonObject, Service, ServiceRef, SidecarSettings
 from webhook.core.services import says_grpc
+from webhook.core.source import namespace_source
 
 _GRPC_PROTOCOLS: Final = ("grpc", "kubernetes.io/h2c")
 _USUAL_PORT: Final = 50051
 """Of gRPC's own examples, and so of many a Service."""
 
 
-def judge_headless(services: Iterable[JsonObject], labelled: Collection[str], catalog: Catalog) -> Finding:
-    """Judge whether Services that look like gRPC are headless: behind a cluster IP a connection stays with one pod."""
+def judge_headless(
+    services: Iterable[JsonObject], labelled: Collection[str], catalog: Catalog, settings: SidecarSettings
+) -> Finding:
+    """Judge whether Services that look like gRPC are headless: behind a cluster IP a connection stays with one pod.
+
+    Where endpoints are pushed they need not be, if they say that they are gRPC.
+    """
     troubles = [
         warning(
             f"Service {_ref(service)}: {why}, and it is not headless (clusterIP {_cluster_ip(service)}): "
             "a connection to it stays with one pod",
-            remedy=f"delete and create Service {_ref(service)} with clusterIP: None, or a second one beside it "
-            f"(a Service's clusterIP cannot be changed); {names.UPSTREAM}: disabled says that it is meant so",
+            remedy=(
+                (
+                    f"delete and create Service {_ref(service)} with clusterIP: None, or a second one beside it "
+                    f"(a Service's clusterIP cannot be changed); {names.UPSTREAM}: disabled says that it is meant so"
+                ),
+                *_or_push(service, catalog, settings),
+            ),
         )
         for service in _of(services, labelled)
         for why in _looks(service)
         if _cluster_ip(service) != "None" and not _meant(service) and not _has_headless_twin(service, catalog)
+        if not (_pushed(service, catalog, settings) and _known(service, catalog).pushed)
     ]
     return together(troubles, ok())
+
+
+def _known(service: JsonObject, catalog: Catalog) -> Service:
+    ref = ServiceRef(_namespace(service), _name(service))
+    return catalog.services.get(ref) or Service(ref, (), frozenset(), ())
+
+
+def _pushed(service: JsonObject, catalog: Catalog, settings: SidecarSettings) -> bool:
+    return namespace_source(catalog.namespace(_namespace(service)), settings)[0] is DiscoveryMode.XDS
+
+
+def _or_push(service: JsonObject, catalog: Catalog, settings: SidecarSettings) -> Iterator[str]:
+    """Say what would do without making it headless."""
+    pushed, declared = _pushed(service, catalog, settings), bool(_known(service, catalog).pushed)
+    if not pushed:
+        yield f"or have endpoints pushed: kubectl annotate namespace {_namespace(service)} {names.DISCOVERY}=xds"
+    if not declared and _spec(service).get("internalTrafficPolicy") != "Local":
+        yield _declare(service)
 
 
 def judge_declared(services: Iterable[JsonObject], labelled: Collection[str], catalog: Catalog) -> Finding:

@@ -11,6 +11,8 @@ WEBHOOK: Final = "evenkeel-webhook"
 """The Deployment, ServiceAccount and Service that answer admissions."""
 RECONCILER: Final = "evenkeel-reconciler"
 """The Deployment, ServiceAccount and Lease of what keeps live Pods true."""
+XDS: Final = names.XDS_CLUSTER
+"""The Deployment, ServiceAccount and Service of what pushes endpoints."""
 CONFIGURATION: Final = "evenkeel"
 """Both webhook configurations."""
 CERTIFICATE_SECRET: Final = "evenkeel-webhook-tls"  # noqa: S105 a name, nothing secret
