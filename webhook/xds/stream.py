@@ -107,6 +107,10 @@ class Stream:
             self._waits_since = time.monotonic()
             # However long the client takes: gRPC cannot be made to drop what is half written, and giving up here would
             # only let the client begin another stream beside it.
-            await self._context.write(response.body)
+            try:
+                await self._context.write(response.body)
+            except grpc.aio.InternalError:  # gone, with this half written
+                self.end(Ending.CLIENT)
+                return
             since = response.since
             self._metrics.pushed(response.type_url, None if since is None else time.monotonic() - since)
