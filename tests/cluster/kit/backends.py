@@ -37,6 +37,8 @@ class Backend:
         self.address = address
         self.healthy = True
         """What it answers to a health check."""
+        self.checks = 0
+        """How often it has been asked."""
         self.calls = 0
         self.first: float | None = None
         """When its first call came, health checks aside (`time.monotonic()`)."""
@@ -62,8 +64,12 @@ class Backend:
 
     def _handler(self, details: grpc.HandlerCallDetails) -> Any:
         if details.method.startswith(_HEALTH):
-            return grpc.unary_unary_rpc_method_handler(lambda *_: _SERVING if self.healthy else _NOT_SERVING)
+            return grpc.unary_unary_rpc_method_handler(self._check)
         return grpc.unary_unary_rpc_method_handler(self._answer)
+
+    def _check(self, _request: bytes, _context: Any) -> bytes:
+        self.checks += 1
+        return _SERVING if self.healthy else _NOT_SERVING
 
     def _answer(self, _request: bytes, _context: Any) -> bytes:
         self.calls += 1

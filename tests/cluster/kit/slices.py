@@ -1,4 +1,4 @@
-"""The endpoints of Services that select nothing: EndpointSlices as the tests write them, and what the DNS makes of it."""
+"""What is behind Services that select nothing: EndpointSlices as the tests write them, and what the DNS makes of it."""
 
 from __future__ import annotations
 
@@ -100,7 +100,8 @@ class Published:
         """Tell of the members as they are, and give how many seconds the API server took."""
         async with self._turn:
             begun = time.monotonic()
-            document = endpoint_slice(self._service, [one.document() for one in self.members.values()])
+            endpoints = [one.document() for one in self.members.values()]
+            document = endpoint_slice(self._service, f"{self._service}-1", endpoints=endpoints)
             await self._world.rest.apply(document, namespace=self._namespace)
             took = time.monotonic() - begun
             ready = (one.address for one in self.members.values() if one.ready and not one.terminating)
@@ -113,14 +114,13 @@ class Published:
         self._dns.more[name] = addresses
 
 
-def endpoint_slice(service: str, endpoints: list[Json], *, name: str = "", **fields: Any) -> Json:
-    """Make an EndpointSlice of a Service's port `grpc`."""
+def endpoint_slice(service: str, name: str, **fields: Any) -> Json:
+    """Make an EndpointSlice of a Service, of its port `grpc` unless the fields say otherwise."""
     return {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
-        "metadata": {"name": name or f"{service}-1", "labels": {names.SLICE_SERVICE: service}},
+        "metadata": {"name": name, "labels": {names.SLICE_SERVICE: service}},
         "addressType": "IPv4",
-        "endpoints": endpoints,
         "ports": [{"name": "grpc", "port": PORT, "protocol": "TCP"}],
         **fields,
     }
