@@ -96,10 +96,12 @@ format: $(STAMP) ## Bring the code into its form
 	$(VENV)/bin/ruff format .
 
 .PHONY: bench
-bench: $(STAMP) ## Measure admissions and the data plane; the numbers go to build/bench
+bench: $(STAMP) ## Measure admissions, the data plane and pushed endpoints; the numbers go to build/bench
 	@mkdir -p build/bench
 	$(PY) benchmarks/admission.py --json build/bench/admission.json
 	$(PY) benchmarks/dataplane.py --json build/bench/dataplane.json
+	PYTHONPATH=. $(PY) benchmarks/push.py --json build/bench/push.json
+	PYTHONPATH=. $(PY) benchmarks/visibility.py --json build/bench/visibility.json
 	@$(call on_a_cluster,bench,\
 	  PYTHONPATH=. $(PY) benchmarks/catalog.py --json build/bench/catalog.json && \
 	  PYTHONPATH=. $(PY) -m webhook.node.sandbox -- $(PY) benchmarks/creation.py --json build/bench/creation.json)
@@ -108,6 +110,8 @@ bench: $(STAMP) ## Measure admissions and the data plane; the numbers go to buil
 bench-smoke: $(STAMP) ## Run the benchmarks for a few seconds, to see that they work
 	$(PY) benchmarks/admission.py --smoke
 	$(PY) benchmarks/dataplane.py --smoke
+	PYTHONPATH=. $(PY) benchmarks/push.py --smoke
+	PYTHONPATH=. $(PY) benchmarks/visibility.py --smoke
 	@$(call on_a_cluster,bench-smoke,\
 	  PYTHONPATH=. $(PY) benchmarks/catalog.py --smoke && \
 	  PYTHONPATH=. $(PY) -m webhook.node.sandbox -- $(PY) benchmarks/creation.py --smoke)
