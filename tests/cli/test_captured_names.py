@@ -34,7 +34,7 @@ CONFIGURATION = {
     ],
 }
 SERVICES = (
-    service("orders", port(80, "grpc", targetPort=8080), port(5432, "db")),
+    service("orders", port(8000, "grpc", targetPort=8080), port(5432, "db")),
     service("users", clusterIP="10.0.0.7"),
     service("dns", port(53, "grpc"), port(53, "udp", protocol="UDP")),
     service("quiet", annotations={names.CAPTURE: "disabled"}),
@@ -70,14 +70,14 @@ def test_where_names_are_captured_by_dns(shell: Shell) -> None:
 
     assert (orders["service"], orders["names"][:2]) == ("orders.shop", ["orders", "orders.shop"])
     assert orders["ports"] == [
-        {"port": 80, "upstream": "orders.shop:8080", "balanced": True},
         {"port": 5432, "upstream": "orders.shop:5432", "balanced": False},
+        {"port": 8000, "upstream": "orders.shop:8080", "balanced": True},
         {"port": 8080, "upstream": "orders.shop:8080", "balanced": True},
     ]
     assert told(found, "names captured") == [
         "names captured",
-        f"orders[.shop[.svc[.cluster.local]]]  {address}  80    orders.shop:8080, balanced",
-        f"{'':35}  {'':{len(address)}}  5432  orders.shop:5432, passed through".strip(),
+        f"orders[.shop[.svc[.cluster.local]]]  {address}  5432  orders.shop:5432, passed through",
+        f"{'':35}  {'':{len(address)}}  8000  orders.shop:8080, balanced".strip(),
         f"{'':35}  {'':{len(address)}}  8080  orders.shop:8080, balanced".strip(),
     ]
     assert told(found, "names not captured") == [

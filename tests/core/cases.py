@@ -138,6 +138,8 @@ def expected_files(result: Result) -> dict[str, Any]:
         files["config"] = summary.configuration(result.patched)
         if result.case.name == VERBATIM:
             files["pod"] = result.patched
+    if result.outcome.sidecar is not None and result.outcome.sidecar.captures.left:
+        files["left"] = [f"{ref}: {why}" for ref, why in result.outcome.sidecar.captures.left]
     if result.outcome.warnings:
         files["warnings"] = list(result.outcome.warnings)
     if result.catalog.problems:

@@ -2,7 +2,7 @@
 
 A name moves as a whole, so every port of its Service is listened on: gRPC is balanced, all else passes through. What
 could break an app is left alone, with the reason. No call can come back to where it went out: every cluster asks the
-DNS for a name with a trailing dot, which passes by /etc/hosts.
+DNS for a name with a trailing dot, which passes by /etc/hosts; and what would is not let in by the listener.
 """
 
 from __future__ import annotations
@@ -15,13 +15,23 @@ from typing import Final
 
 from webhook.core import names
 from webhook.core.catalog import Catalog
-from webhook.core.model import DiscoveryMode, JsonObject, Service, ServiceRef, SidecarSettings, Upstream
+from webhook.core.model import (
+    DiscoveryMode,
+    JsonObject,
+    Service,
+    ServicePort,
+    ServiceRef,
+    SidecarSettings,
+    Upstream,
+)
 from webhook.core.pod import Pod, served_ports
 from webhook.core.view import View
 
 _FIRST: Final = int(IPv4Address("127.64.0.0"))
 _ADDRESSES: Final = 2**22
 """127.64.0.0/10: loopback on every Linux, and used by nobody else."""
+_LOWEST: Final = 1024
+"""Port that everybody may bind. Some container runtimes let a Pod bind smaller ones without privilege, some do not."""
 _LOCALHOST: Final = "localhost"
 _TAKES_PUSHING: Final = f"it is not headless: that takes {names.DISCOVERY}: {DiscoveryMode.XDS}"
 _NOT_DECLARED: Final = f"none of its ports is declared gRPC: name one grpc, or set annotation {names.UPSTREAM}"
@@ -98,7 +108,9 @@ def find_captures(pod: Pod, catalog: Catalog, view: View, settings: SidecarSetti
 
 def why_unfit(service: Service) -> str:
     """Say why the names of a Service cannot be captured in any Pod, or nothing."""
-    return service.unfit or _two_meanings(service) or ("" if service.declared else _NOT_DECLARED)
+    return (
+        service.unfit or _two_meanings(service) or _privileged(service) or ("" if service.declared else _NOT_DECLARED)
+    )
 
 
 def keep_captures(pod: Pod, catalog: Catalog, view: View, settings: SidecarSettings) -> tuple[Capture, ...]:
@@ -194,7 +206,7 @@ def _kept(
     if not before:
         return ()
     seen = {service.ref: service for service in view.services}
-    serves = {*served_ports(pod), *settings.ports.all()}
+    serves = {*served_ports(pod), *settings.ports.all(), *range(_LOWEST)}
     found = []
     for ref, address in before.items():
         service = seen.get(ref) or catalog.services.get(ref)
@@ -207,9 +219,10 @@ def _kept(
 def _dialled(service: Service) -> dict[int, int]:
     """Map every port that clients of a Service dial to the Service's number of it.
 
-    The name of a headless Service leads to its pods, so their own ports are dialled too.
+    The name of a headless Service leads to its pods, so their own ports are dialled too; its numbers work only with us.
     """
-    found = {port.number: port.number for port in service.ports}
+    needed = (port for port in service.ports if not (service.headless and _only_ours(port)))
+    found = {port.number: port.number for port in needed}
     if service.headless:
         for port in service.ports:
             if port.target is not None:
@@ -229,11 +242,23 @@ def _two_meanings(service: Service) -> str:
     return ""
 
 
+def _only_ours(port: ServicePort) -> bool:
+    """Say whether a number of a headless Service is one that nobody serves, and that we may not bind either."""
+    return port.number < _LOWEST and port.target not in (None, port.number)
+
+
+def _privileged(service: Service) -> str:
+    lowest = min(_dialled(service), default=_LOWEST)
+    return f"the sidecar may not bind its port {lowest}: it is below {_LOWEST}" if lowest < _LOWEST else ""
+
+
 def _listens(service: Service, view: View) -> tuple[Listen, ...]:
+    # A live Pod's Service may have got an address since: what was called as gRPC still is, at that address.
+    offered = service.upstreams or service.pushed
     balanced = {
         upstream.service_port: upstream
-        for upstream in service.upstreams
-        if upstream.declared and view.has(upstream) and not service.unfit
+        for upstream in offered
+        if upstream.declared and (view.has(upstream) or offered is service.pushed) and not service.unfit
     }
     others = {port.number: _passing(service, port.number, port.target) for port in service.ports}
     return tuple(

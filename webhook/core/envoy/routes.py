@@ -77,7 +77,9 @@ class Routes:
             "virtual_hosts": [
                 {"name": name, "domains": [name], "routes": [{"match": _EVERYTHING, "route": actions[each.upstream]}]}
                 for name, each in balanced
-            ],
+            ]
+            # Connections outlive the listener that they came in by.
+            + [{"name": "gone", "domains": ["*"], "routes": [_answer("the name is balanced no more; connect anew")]}],
         }
 
     def _service(self, service: Service, namespace: str, actions: dict[Upstream, Json]) -> Json:

@@ -30,10 +30,13 @@ def as_static(
     }
     if secrets:
         found["secrets"] = [_told(secret) for file in secrets for secret in (file or _EMPTY)["resources"]]
-    return {**kept, **({"dynamic_resources": ads} if ads else {}), "static_resources": _inline(found, by_name)}
+    pushed = {"node": _NOBODY, "dynamic_resources": ads} if ads else {}
+    return {**kept, **pushed, "static_resources": _inline(found, by_name)}
 
 
 _EMPTY: Final[Json] = {"resources": ()}
+_NOBODY: Final[Json] = {"id": "static", "cluster": "static"}
+"""Whoever asks for endpoints must be somebody; a sidecar says it on its command line."""
 
 
 def _told(secret: dict[str, Any]) -> dict[str, Any]:
