@@ -133,7 +133,7 @@ def test_proxyless_clients_have_no_sidecar_and_lose_nothing(scenarios, name):
 
 @pytest.mark.parametrize("name", STEADY)
 def test_steady_phases_are_even_and_lose_nothing(scenarios, name):
-    """Call by call: of no more callers than four, none gives a backend more than one call too many."""
+    """To two decimals: every caller takes its servers in turn."""
     steady = scenarios[name]
     counts = steady["backends"].values()
 

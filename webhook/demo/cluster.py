@@ -161,7 +161,7 @@ class Cluster:
         """Say what the selectors of the webhook's configuration would."""
         namespace = self._namespaces.get(pod["metadata"]["namespace"], {})
         own, wide = ((each.get("metadata", {}).get("labels") or {}).get(names.INJECT) for each in (pod, namespace))
-        return bool(wide == names.ENABLED and own != names.DISABLED)
+        return names.DISABLED not in (own, wide) and names.ENABLED in (own, wide)
 
     def _pod(self, deployment: Deployment) -> dict[str, Any]:
         template = copy.deepcopy(deployment.document["spec"]["template"])

@@ -11,7 +11,7 @@ from webhook.core import names
 from webhook.core.model import DiscoveryMode
 from webhook.demo.calls import Callers
 from webhook.demo.cluster import Deployment
-from webhook.demo.scenario import Way, bare, manifests, renamed, scaled, scenario, with_words, without_label
+from webhook.demo.scenario import Way, annotated, bare, manifests, renamed, scaled, scenario, without_label
 from webhook.demo.stage import RATE, RPCS, Load, Stage
 
 _DIRECT: Final = "hoge-app-service:50051"
@@ -61,9 +61,7 @@ class Localhost:
         documents = manifests("hoge")
         [gateway] = [one for one in documents if _is(one, "Deployment", "hoge-gateway")]
         await self._cluster.apply([one for one in documents if one is not gateway], namespace="hoge")
-        pushed = renamed(
-            with_words(gateway, annotations={names.DISCOVERY: DiscoveryMode.XDS}), "hoge-gateway-xds", replicas=_BESIDE
-        )
+        pushed = renamed(annotated(gateway, {names.DISCOVERY: DiscoveryMode.XDS}), "hoge-gateway-xds", replicas=_BESIDE)
         await self._cluster.apply([gateway, pushed], namespace="hoge")
         await self._steady("with-sidecar-5", "4 callers, 5 servers, sidecars")
 

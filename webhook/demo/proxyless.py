@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
-from webhook.core import names
 from webhook.core.model import DiscoveryMode, Mode
-from webhook.demo.scenario import Way, manifests, renamed, with_words
+from webhook.data import data_folder
+from webhook.demo.scenario import Way, documents
 from webhook.demo.stage import RPCS, Load, Stage
 
 _NAMESPACE: Final = "proxyless"
+_CALLER: Final = "fe-deployment"
 _BACKENDS: Final = ("be1", "be2")
 
 
 class Proxyless:
-    """The example `frontend` as its author had it: it dials `xds:///be1-srv`."""
+    """The example `frontend` as its author had it: it dials `xds:///be1-srv`, in a namespace without a label."""
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
@@ -24,8 +24,8 @@ class Proxyless:
     async def play(self) -> None:
         """Play all."""
         self._stage.step("proxyless: no sidecar anywhere, the client's gRPC library dials xds:///be1-srv and be2-srv")
-        found = list(_manifests())
-        caller = [one for one in found if one["metadata"]["name"] == "fe-deployment"]
+        found = documents(data_folder("examples") / "proxyless.yaml")
+        caller = [one for one in found if one["metadata"]["name"] == _CALLER]
         await self._stage.cluster.apply([one for one in found if one not in caller], namespace=_NAMESPACE)
         await self._stage.cluster.apply(caller, namespace=_NAMESPACE)
         await self._both("2 servers each", "")
@@ -37,7 +37,7 @@ class Proxyless:
 
     async def _both(self, title: str, suffix: str) -> None:
         """Call both at once, each evenly."""
-        callers = self._stage.callers(_NAMESPACE, "fe-deployment")
+        callers = self._stage.callers(_NAMESPACE, _CALLER)
         servers = {name: self._stage.deployment(_NAMESPACE, f"{name}-deployment") for name in _BACKENDS}
         for name in _BACKENDS:
             await self._stage.settled(callers, servers[name].addresses, target=_target(name))
@@ -47,7 +47,7 @@ class Proxyless:
             self._stage.steady(f"proxyless-{name}{suffix}", shown, tally, servers[name], _way(name))
 
     async def _scale(self, before: int, replicas: int) -> None:
-        callers, stage = self._stage.callers(_NAMESPACE, "fe-deployment"), self._stage
+        callers, stage = self._stage.callers(_NAMESPACE, _CALLER), self._stage
         change = f"proxyless-{before}-to-{replicas}"
         loads = [
             Load(
@@ -62,19 +62,6 @@ class Proxyless:
         ]
         scaled = loads[0].servers
         await stage.under_load(loads, lambda: stage.cluster.scale(scaled, replicas))
-
-
-def _manifests() -> Iterator[Mapping[str, Any]]:
-    """Give the example's manifests in a namespace of another name; only its client is admitted with anything."""
-    for document in manifests("frontend"):
-        if document["kind"] == "Namespace":
-            yield renamed(document, _NAMESPACE)
-        elif document["kind"] != "Deployment":
-            yield document
-        elif document["metadata"]["name"] == "fe-deployment":
-            yield with_words(document, annotations={names.MODE: Mode.PROXYLESS})
-        else:
-            yield with_words(document, labels={names.INJECT: names.DISABLED})
 
 
 def _target(name: str) -> str:

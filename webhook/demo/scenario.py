@@ -125,24 +125,15 @@ def scaled(document: Mapping[str, Any], name: str, replicas: int) -> Mapping[str
     return {**document, "spec": {**document["spec"], "replicas": replicas}}
 
 
-def with_words(
-    document: Mapping[str, Any],
-    *,
-    labels: Mapping[str, str] | None = None,
-    annotations: Mapping[str, str] | None = None,
-) -> Mapping[str, Any]:
-    """Write labels and annotations on a Deployment's Pods."""
+def annotated(document: Mapping[str, Any], annotations: Mapping[str, str]) -> Mapping[str, Any]:
+    """Write annotations on a Deployment's Pods."""
     spec = document["spec"]
     metadata = spec["template"].get("metadata", {})
-    written = {
-        **metadata,
-        "labels": {**metadata.get("labels", {}), **(labels or {})},
-        "annotations": {**metadata.get("annotations", {}), **(annotations or {})},
-    }
+    written = {**metadata, "annotations": {**metadata.get("annotations", {}), **annotations}}
     return {**document, "spec": {**spec, "template": {**spec["template"], "metadata": written}}}
 
 
 def renamed(document: Mapping[str, Any], name: str, **spec: Any) -> Mapping[str, Any]:
     """Give an object another name, and its spec other fields."""
-    changed = {**document, "metadata": {**document["metadata"], "name": name}}
-    return {**changed, "spec": {**document["spec"], **spec}} if spec else changed
+    metadata = {**document["metadata"], "name": name}
+    return {**document, "metadata": metadata, "spec": {**document["spec"], **spec}}
