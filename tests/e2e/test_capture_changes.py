@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,15 +43,12 @@ class Moves:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def moves(world):
     """Apply everything once; wait until the sidecar has asked the DNS."""
-    documents = await captured.apply(world, "moves")
+    documents = captured.read("moves")
+    await captured.apply(world, documents)
     client = world.deployment("moves", "client").pods[0]
     await captured.refresh(world, client)
     await captured.settled(client, {"app:50051": 5, "steady:50051": 5})
-    service = copy.deepcopy(
-        next(one for one in documents if one["metadata"]["name"] == "app" and one["kind"] == "Service")
-    )
-    service["metadata"]["namespace"] = "moves"
-    return Moves(world, client, Callers([client]), service)
+    return Moves(world, client, Callers([client]), captured.service(documents, "app"))
 
 
 @pytest_asyncio.fixture(loop_scope="module")

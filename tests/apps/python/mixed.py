@@ -2,7 +2,7 @@
 
 grpc is cleartext gRPC, any unary method; tls the same over TLS, with the certificate and key of $MIXED_CERTIFICATE;
 http is HTTP/1.1. greets is TCP where the server speaks first, as a mail server or MySQL, and then sends back each line;
-echoes is TCP where the client speaks first, as with PostgreSQL.
+echoes is TCP where the client speaks first, as with PostgreSQL. Both say bye to a client that has nothing more to say.
 """
 
 from __future__ import annotations
@@ -67,6 +67,8 @@ async def _echoes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     while line := await reader.readline():
         writer.write(b"%s: %s" % (POD.encode(), line))
         await writer.drain()
+    writer.write(b"%s: bye\n" % POD.encode())
+    await writer.drain()
 
 
 def stream(

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,8 +23,8 @@ MANIFESTS: Final = Path(__file__).parents[1] / "manifests"
 _LONGEST: Final = 20.0
 
 
-async def apply(world: Any, name: str) -> list[dict[str, Any]]:
-    """Apply one of tests/e2e/manifests without the containers of languages that are absent; give its documents."""
+def read(name: str) -> list[dict[str, Any]]:
+    """Read one of tests/e2e/manifests without the containers of languages that are absent."""
     documents = list(yaml.safe_load_all((MANIFESTS / f"{name}.yaml").read_text()))
     absent = {f"app-{language}" for language in set(apps.LANGUAGES) - set(apps.present())}
     for document in documents:
@@ -32,14 +33,23 @@ async def apply(world: Any, name: str) -> list[dict[str, Any]]:
             spec["containers"] = [one for one in spec["containers"] if one["image"] not in absent]
             # A command without a handler for SIGTERM is not to be waited for.
             spec["terminationGracePeriodSeconds"] = 1
+    return [one for one in documents if one["kind"] != "Deployment" or one["spec"]["template"]["spec"]["containers"]]
+
+
+def service(documents: Iterable[Mapping[str, Any]], name: str) -> dict[str, Any]:
+    """Give a Service of a manifest, in the manifest's Namespace."""
+    by_kind = {(one["kind"], one["metadata"]["name"]): one for one in documents}
+    namespace = next(name for kind, name in by_kind if kind == "Namespace")
+    found = copy.deepcopy(by_kind["Service", name])
+    return {**found, "metadata": {**found["metadata"], "namespace": namespace}}
+
+
+async def apply(world: Any, documents: Sequence[Mapping[str, Any]]) -> None:
+    """Apply a manifest, its Namespace included."""
     namespace = next(one for one in documents if one["kind"] == "Namespace")
     # The API server sends an object's Namespace with no Pod: a webhook without a cluster reads it where Services are.
     write(world, namespace)
-    runnable = [
-        one for one in documents if one["kind"] != "Deployment" or one["spec"]["template"]["spec"]["containers"]
-    ]
-    await world.cluster.apply(runnable, namespace=namespace["metadata"]["name"])
-    return runnable
+    await world.cluster.apply(documents, namespace=namespace["metadata"]["name"])
 
 
 def write(world: Any, document: Mapping[str, Any]) -> None:

@@ -12,7 +12,7 @@ _TCP: Final = """
 import json, pathlib, socket, sys, time
 host, port, first, wait = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "server", sys.argv[4]
 with socket.create_connection((host, port), timeout=10) as talk:
-    lines, began = talk.makefile("rb"), time.monotonic()
+    lines, began, peer = talk.makefile("rb"), time.monotonic(), talk.getpeername()[0]
     said = [lines.readline().decode()] if first else []
     seconds = time.monotonic() - began
     for word in ("one", "two"):
@@ -20,9 +20,12 @@ with socket.create_connection((host, port), timeout=10) as talk:
         said.append(lines.readline().decode())
         while wait and not pathlib.Path(wait).exists():
             time.sleep(0.1)
-    print(json.dumps({"said": [line.strip() for line in said], "seconds": seconds, "peer": talk.getpeername()[0]}))
+    assert all(said), said
+    talk.shutdown(socket.SHUT_WR)
+    said.append(lines.readline().decode())
+    print(json.dumps({"said": [line.strip() for line in said], "seconds": seconds, "peer": peer}))
 """
-"""Says two words and reads what comes back; with a file's name, waits for it before the second and the end."""
+"""Says two words and that these were all, and reads what comes back; with a file's name, waits for it after each."""
 
 _HTTP: Final = """
 import sys, urllib.request
