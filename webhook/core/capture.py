@@ -166,7 +166,7 @@ class _Places:
     def __init__(self, pod: Pod, catalog: Catalog, settings: SidecarSettings) -> None:
         selecting = (service for service in catalog.own(pod.namespace) if service.selects(pod.labels))
         self._ports = {
-            **dict.fromkeys(settings.ports.all(), "the sidecar itself listens on port {}"),
+            **dict.fromkeys(_everywhere(settings), "the sidecar itself listens on port {}"),
             **{
                 port: f"Service {service.ref}, which selects the pod, targets port {{}}"
                 for service in selecting
@@ -199,6 +199,11 @@ class _Places:
         return text
 
 
+def _everywhere(settings: SidecarSettings) -> tuple[int, ...]:
+    """Give the sidecar's ports on all addresses; the others are on 127.0.0.1, which is no name's."""
+    return (settings.ports.ingress, settings.ports.probe)
+
+
 def _kept(
     pod: Pod, catalog: Catalog, view: View, before: Mapping[ServiceRef, str], settings: SidecarSettings
 ) -> tuple[Capture, ...]:
@@ -206,7 +211,8 @@ def _kept(
     if not before:
         return ()
     seen = {service.ref: service for service in view.services}
-    serves = {*served_ports(pod), *settings.ports.all(), *range(_LOWEST)}
+    # What another Service targets here is no matter: it could take a name away from a Pod that has had it all along.
+    serves = {*served_ports(pod), *_everywhere(settings), *range(_LOWEST)}
     found = []
     for ref, address in before.items():
         service = seen.get(ref) or catalog.services.get(ref)
