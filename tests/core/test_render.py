@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -36,6 +37,24 @@ def test_the_uid(context: Any, ranged: bool, expected: int | None) -> None:
 
     assert made.container["securityContext"].get("runAsUser") == expected
     assert made.container["securityContext"]["runAsNonRoot"] is True
+
+
+def test_sidecars_are_different_users() -> None:
+    """Another one for another Pod, the same for the same; few enough to be kept, and none that a Pod may not have."""
+    pod, known = view_of_pod(), catalog()
+
+    def uid(draw: str) -> int:
+        made = injector().admit(pod, known, None, draw=draw).sidecar
+        assert made is not None
+        return made.container["securityContext"]["runAsUser"]
+
+    drawn = Counter(uid(f"0ab1-{number}") for number in range(1000))
+
+    assert uid("0ab1-7") == uid("0ab1-7")
+    assert len(drawn) == 64
+    # A node runs 250 Pods at most, a quarter of these: then no uid needs more than the 128 instances that it has.
+    assert max(drawn.values()) / 4 * 7 < 128
+    assert 10_000 < min(drawn) <= max(drawn) < 65_536
 
 
 @pytest.mark.parametrize(

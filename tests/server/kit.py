@@ -64,7 +64,7 @@ class Raises:
     def __init__(self, error: BaseException) -> None:
         self.error = error
 
-    def admit(self, *_: object) -> Any:
+    def admit(self, *_: object, **__: object) -> Any:
         """Raise."""
         raise self.error
 

@@ -119,7 +119,7 @@ async def test_warnings_are_short_single_lines_and_not_too_many() -> None:
     """The API server drops what is longer than 256 characters or 4 KiB together; we say how many are missing."""
 
     class Warns:
-        def admit(self, *_: object) -> Outcome:
+        def admit(self, *_: object, **__: object) -> Outcome:
             return Outcome(None, warnings=("two\nlines\x1b[31m", "x" * 1000, *(f"number {n} " * 9 for n in range(99))))
 
     found = response(await Webhook(admitter=Warns()).post(builders.review(builders.pod())))["warnings"]

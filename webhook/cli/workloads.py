@@ -137,7 +137,7 @@ def judge(workload: Workload, given: Input, injector: Injector, *, labelled: boo
         labels = {**namespace.labels, names.INJECT: names.ENABLED}
         namespace = Namespace(namespace.name, labels, namespace.annotations)
     try:
-        return Verdict(workload, injector.admit(workload.pod, given.catalog, namespace))
+        return Verdict(workload, injector.admit(workload.pod, given.catalog, namespace, draw=str(workload)))
     except PodRejected as error:
         where = workload.document.where(workload.place)
         return Verdict(workload, None, tuple(f"{where}: {workload}: {problem}" for problem in error.problems))

@@ -47,10 +47,11 @@ class Injector:
         """Give what the operator decided."""
         return self._settings
 
-    def admit(self, pod: Pod, catalog: Catalog, namespace: Namespace | None) -> Outcome:
+    def admit(self, pod: Pod, catalog: Catalog, namespace: Namespace | None, *, draw: str = "") -> Outcome:
         """Decide about a Pod and, where it gets a sidecar, record the operations that put it in.
 
-        `namespace` is None where the API server has already selected the Pod by its Namespace's label.
+        `namespace` is None where the API server has already selected the Pod by its Namespace's label. `draw` is
+        another text for every Pod: by it the uid of the sidecar is chosen, the same for the same text.
         Raises PodRejected with every problem in the Pod's own words. The Pod is never changed.
         """
         decision = decide(pod, namespace, self._settings)
@@ -62,7 +63,7 @@ class Injector:
         if proxyless:
             return self._without_sidecar(pod, reading, catalog)
         resources = self._checked(pod, reading)
-        sidecar = self._renderer.render(pod, reading.overrides, resources, catalog)
+        sidecar = self._renderer.render(pod, reading.overrides, resources, catalog, draw=draw)
         if isinstance(sidecar, Skip):
             return _skipped(sidecar, reading)
         ignored = _ignored_resources(pod, reading)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, Final
+from zlib import crc32
 
 from webhook.core import names
 from webhook.core.advice import http_proxy_warnings
@@ -27,6 +28,11 @@ ANNOTATION_LIMIT: Final = 256 * 1024
 _MOST_UPSTREAMS: Final = 300
 """More than could ever fit; keeps a namespace of 10,000 Services from being rendered to be thrown away."""
 _ENVOY_UID: Final = 101
+"""Of the image; where nobody tells one Pod from another."""
+_FIRST_UID: Final = 10_101
+_UIDS: Final = 64
+"""Envoy opens an inotify instance for each of its 3 to 7 files, the kernel allows a uid 128 of them on a node, and who
+gets none aborts: sidecars of one node must not all be the same user (docs/decisions/0013)."""
 _USUAL_GRACE_SECONDS: Final = 30
 
 
@@ -38,13 +44,21 @@ class Renderer:
         self._templates = templates
         self._configurations = Configurations(settings, templates, dump)
         self._cut = lru_cache(maxsize=256)(View.cut)
-        self._container = lru_cache(maxsize=256)(self._fill_container)
+        self._container = lru_cache(maxsize=16 * _UIDS)(self._fill_container)
 
     def render(
-        self, pod: Pod, overrides: Overrides, resources: Resources | None, catalog: Catalog, *, live: bool = False
+        self,
+        pod: Pod,
+        overrides: Overrides,
+        resources: Resources | None,
+        catalog: Catalog,
+        *,
+        draw: str = "",
+        live: bool = False,
     ) -> Sidecar | Skip:
         """Make the sidecar of a Pod; a Skip where its own annotations leave no room for the configuration.
 
+        `draw` tells Pods apart, so that their sidecars are different users.
         Of a live Pod the spec is what it is: what is captured and how its sidecar says who it is were settled then.
         """
         words, _ = namespace_words(catalog.namespace(pod.namespace).annotations)
@@ -72,7 +86,7 @@ class Renderer:
                 overrides.concurrency or self._settings.concurrency,
                 overrides.log_level or self._settings.log_level,
                 resources,
-                _run_as_user(pod, catalog),
+                _run_as_user(pod, catalog, draw),
                 _linger(pod, self._settings) if app_port else None,
             ),
             volume=volume(configuration.annotations),
@@ -132,14 +146,16 @@ class Renderer:
         )
 
 
-def _run_as_user(pod: Pod, catalog: Catalog) -> int | None:
+def _run_as_user(pod: Pod, catalog: Catalog, draw: str) -> int | None:
     """Give Envoy's uid, or none where the Pod or OpenShift chooses one.
 
     A Pod that runs as root is no choice: with runAsNonRoot the sidecar would never start.
     """
     chosen = (pod.spec.get("securityContext") or {}).get("runAsUser")
     ranged = names.OPENSHIFT_UID_RANGE in catalog.namespace(pod.namespace).annotations
-    return None if chosen or ranged else _ENVOY_UID
+    if chosen or ranged:
+        return None
+    return _FIRST_UID + crc32(draw.encode(errors="surrogatepass")) % _UIDS if draw else _ENVOY_UID
 
 
 def _linger(pod: Pod, settings: SidecarSettings) -> int | None:

@@ -27,8 +27,8 @@ from webhook.server.record import Record, Recorder
 class Admitter(Protocol):
     """The core, as the server calls it."""
 
-    def admit(self, pod: Pod, catalog: Catalog, namespace: Namespace | None) -> Outcome:
-        """Decide on a Pod; raises PodRejected."""
+    def admit(self, pod: Pod, catalog: Catalog, namespace: Namespace | None, *, draw: str = "") -> Outcome:
+        """Decide on a Pod; `draw` is another text for every Pod. Raises PodRejected."""
 
 
 class Mutate:
@@ -61,7 +61,7 @@ class Mutate:
         record.read(pod)
         catalog = self._catalog()
         try:
-            outcome = self._admitter.admit(pod, catalog, None)
+            outcome = self._admitter.admit(pod, catalog, None, draw=request.uid)
         except PodRejected as rejection:
             record.rejected(len(rejection.problems))
             return review.rejected(request.uid, rejection.problems)
