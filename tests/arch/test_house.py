@@ -68,12 +68,14 @@ def test_every_name_is_unique() -> None:
     values = [
         value
         for key, value in vars(names).items()
-        if key.isupper() and isinstance(value, str) and key != "EGRESS_ROUTES"
+        if key.isupper() and isinstance(value, str) and key not in ("EGRESS_ROUTES", "TOKEN_AUDIENCE")
     ]
 
     assert [value for value, count in Counter(values).items() if count > 1] == []
     # Envoy's listener and its route configuration may share theirs: they are of two kinds.
     assert names.EGRESS_ROUTES == names.EGRESS_LISTENER
+    # And a token is for the very program that is also a cluster of Envoy's.
+    assert names.TOKEN_AUDIENCE == names.XDS_CLUSTER
 
 
 def test_every_name_of_the_contract_stands_once() -> None:
@@ -101,6 +103,7 @@ def literals(path: Path) -> Iterator[tuple[int, str]]:
 def test_every_source_module_of_the_core_has_tests() -> None:
     """Of its own name, but where one is tested with its neighbour."""
     together = {
+        "envoy.listeners": "envoy_listeners",
         "envoy.resources": "envoy_resources",
         "envoy.routes": "routes",
         "envoy.static": "envoy_resources",

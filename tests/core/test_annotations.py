@@ -7,8 +7,16 @@ from typing import Any
 import pytest
 
 from webhook.core import annotations, names
-from webhook.core.annotations import POD, nearest, ours, read_pod_annotations, shown
-from webhook.core.model import Overrides, UpstreamRef
+from webhook.core.annotations import (
+    POD,
+    NamespaceWords,
+    namespace_words,
+    nearest,
+    ours,
+    read_pod_annotations,
+    shown,
+)
+from webhook.core.model import DiscoveryMode, Mode, Overrides, UpstreamRef
 
 L63, L64 = "a" * 63, "a" * 64
 
@@ -166,3 +174,71 @@ def test_ours() -> None:
     keys = ["evenkeel.dev/x", "evenkeel.io/x", "evenkeel-x", "app.kubernetes.io/evenkeel", "dev/evenkeel.dev", ""]
 
     assert ours(keys) == ["evenkeel.dev/x", "evenkeel.io/x", "evenkeel-x"]
+
+
+def test_mode_capture_and_discovery_of_a_pod() -> None:
+    """Each is one of two words; what is not said is told apart from a no."""
+    said = {names.MODE: "proxyless", names.CAPTURE: "disabled", names.DISCOVERY: "xds"}
+
+    read = read_pod_annotations({}, said)
+
+    assert read.overrides == Overrides(mode=Mode.PROXYLESS, capture=False, discovery=DiscoveryMode.XDS)
+    assert (read.problems, read.warnings) == ((), ())
+    assert Overrides() == Overrides(mode=Mode.SIDECAR, capture=None, discovery=None)
+
+
+@pytest.mark.parametrize(
+    ("key", "accepted"),
+    [(names.MODE, "sidecar, proxyless"), (names.CAPTURE, "enabled, disabled"), (names.DISCOVERY, "dns, xds")],
+)
+def test_another_word_is_refused_with_those_that_are_known(key: str, accepted: str) -> None:
+    """No case is guessed."""
+    for text in ("XDS", "", "true"):
+        read = read_pod_annotations({}, {key: text})
+
+        assert read.problems == (f"annotation {key}: found {text!r}; accepted: {accepted}",)
+        assert read.overrides == Overrides()
+
+
+@pytest.mark.parametrize(
+    ("found", "words", "problems"),
+    [
+        ({}, NamespaceWords(), []),
+        ({"example.com/team": "a", names.OPENSHIFT_UID_RANGE: "1000/7"}, NamespaceWords(), []),
+        (
+            {names.CAPTURE: "enabled", names.DISCOVERY: "xds"},
+            NamespaceWords(capture=True, discovery=DiscoveryMode.XDS),
+            [],
+        ),
+        (
+            {names.CAPTURE: "disabled", names.DISCOVERY: "dns"},
+            NamespaceWords(capture=False, discovery=DiscoveryMode.DNS),
+            [],
+        ),
+        (
+            {names.CAPTURE: "yes", names.DISCOVERY: "xds"},
+            NamespaceWords(None, DiscoveryMode.XDS),
+            ["annotation evenkeel.dev/capture: found 'yes', treated as not set; accepted: enabled, disabled"],
+        ),
+        (
+            {names.DISCOVERY: "eds"},
+            NamespaceWords(),
+            [
+                "annotation evenkeel.dev/discovery: found 'eds', treated as not set; accepted: dns, xds; did you mean xds?"
+            ],
+        ),
+        (
+            {"evenkeel.dev/captures": "enabled"},
+            NamespaceWords(),
+            ["unknown annotation 'evenkeel.dev/captures'; did you mean evenkeel.dev/capture?"],
+        ),
+        (
+            {"evenkeel.io/discovery": "xds"},
+            NamespaceWords(),
+            ["unknown annotation 'evenkeel.io/discovery'; did you mean evenkeel.dev/discovery?"],
+        ),
+    ],
+)
+def test_words_of_a_namespace(found: dict[str, str], words: NamespaceWords, problems: list[str]) -> None:
+    """What is wrong counts as not said, and is told; strangers' annotations are nobody's business."""
+    assert namespace_words(found) == (words, tuple(problems))

@@ -10,7 +10,7 @@ from tests.builders import catalog, port, service
 from webhook.core import names
 from webhook.core.annotations import reference, references
 from webhook.core.catalog import Catalog
-from webhook.core.model import Upstream
+from webhook.core.model import DiscoveryMode, ServiceRef, Upstream
 from webhook.core.view import Ambiguous, Target, Unknown, View, default_target, make_view
 
 EVERYBODY = {names.EXPORT_TO: "*"}
@@ -178,3 +178,71 @@ def test_nobody_gains_by_what_is_left_out() -> None:
 def test_an_empty_catalog_is_seen_as_nothing() -> None:
     """A Pod may come before every Service."""
     assert make_view(Catalog(), "shop", None)[0].upstreams == ()
+
+
+PUSHED = (
+    service("orders"),
+    service("users", port(80, "grpc", targetPort=8080), clusterIP="10.0.0.1"),
+    service("web", port(80, "http"), clusterIP="10.0.0.2"),
+    service("hq", namespace="store", clusterIP="10.0.0.3", annotations={names.EXPORT_TO: "shop"}),
+)
+
+
+def pushed(*objects: Any, only: str | None = None, mode: DiscoveryMode = DiscoveryMode.XDS) -> View:
+    """Say what pods see where endpoints are pushed."""
+    seen, _ = make_view(catalog(*objects), "shop", references(only) if only else None, mode)
+    return seen
+
+
+def test_where_endpoints_are_pushed_services_with_an_address_are_seen_too() -> None:
+    """By their own numbers: their name leads to one address, which translates; only declared ports."""
+    seen = pushed(*PUSHED, service("plain", port(80), clusterIP="10.0.0.4"))
+
+    assert clusters(seen) == ["orders.shop:50051", "users.shop:80", "hq.store:50051"]
+    assert [upstream.headless for upstream in seen.upstreams] == [True, False, False]
+    assert seen.only_pushed == ()
+
+
+def test_by_dns_they_are_known_as_what_could_be_seen() -> None:
+    """So that it can be said what would do; not where the Pod chose others."""
+    assert clusters(pushed(*PUSHED, mode=DiscoveryMode.DNS)) == ["orders.shop:50051"]
+    assert [one.ref.name for one in pushed(*PUSHED, mode=DiscoveryMode.DNS).only_pushed] == ["users", "hq"]
+    assert pushed(*PUSHED, mode=DiscoveryMode.DNS, only="orders").only_pushed == ()
+
+
+def test_a_reference_means_them_too() -> None:
+    """By name, and by the port's name or number."""
+    assert clusters(pushed(*PUSHED, only="users, hq.store:grpc")) == ["users.shop:80", "hq.store:50051"]
+    assert make_view(catalog(*PUSHED), "shop", references("users"))[1] == (reference("users"),)
+
+
+def test_services_that_mean_one_node_only_are_never_pushed() -> None:
+    """Their calls must not leave it."""
+    local = service("agent", clusterIP="10.0.0.1", internalTrafficPolicy="Local")
+
+    assert (clusters(pushed(local)), pushed(local, mode=DiscoveryMode.DNS).only_pushed) == ([], ())
+
+
+def test_an_address_beside_a_headless_twin_is_not_the_default() -> None:
+    """The usual pair of Services stands for the same pods."""
+    pair = (service("orders-pods", selector={"app": "orders"}), service("orders", clusterIP="10.0.0.1"))
+    target = default_target(pushed(*pair), {"app": "front"}, None)
+    alone = default_target(pushed(pair[1]), {"app": "front"}, None)
+
+    assert (shown(target), shown(alone)) == ("orders-pods.shop:50051", "orders.shop:50051")
+
+
+def test_who_asks_for_capture_by_itself() -> None:
+    """Among what is seen."""
+    seen = view(service("orders", annotations={names.CAPTURE: "enabled"}), service("users"))
+
+    assert [one.ref for one in seen.asking] == [ServiceRef("shop", "orders")]
+
+
+def test_what_could_be_seen_is_part_of_the_content() -> None:
+    """A Service that gets a gRPC port changes what Pods are told."""
+    before, after = (pushed(*objects, mode=DiscoveryMode.DNS) for objects in (PUSHED[:1], PUSHED))
+
+    assert not before.same(after)
+    assert before.same(pushed(PUSHED[0], mode=DiscoveryMode.DNS))
+    assert after.cut(1, None).only_pushed == after.only_pushed
