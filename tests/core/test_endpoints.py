@@ -197,6 +197,17 @@ def test_many_problems_of_one_kind_are_one() -> None:
     ]
 
 
+def test_problems_are_in_one_order() -> None:
+    """Whatever order the slices came in."""
+    odd = [
+        slice_of(endpoint("127.0.0.1")),
+        slice_of(endpoint("::1"), name="x", of="stock"),
+        slice_of(endpoint("0.0.0.0")),
+    ]
+
+    assert book_of(*odd).problems == book_of(*reversed(odd)).problems
+
+
 def test_a_problem_goes_with_its_slice() -> None:
     """And when it is mended."""
     book = book_of(slice_of(endpoint("127.0.0.1")), slice_of(endpoint("::1")))

@@ -307,6 +307,48 @@ def test_state_of_the_world_versions_are_by_content() -> None:
     assert versions[0] == versions[1] != ""
 
 
+def test_a_set_that_was_refused_is_tried_without_what_is_no_longer_wanted() -> None:
+    """What is left may be good."""
+    kit = Kit(StateOfTheWorld, a="poison", b="1")
+    kit.ask(LDS, "a", "b")
+    kit.ask(LDS, "a", "b", nonce=kit.told().nonce, error="a is bad")
+    kit.ask(LDS, "b", nonce="1")
+
+    assert kit.contents() == ["b=1"]
+
+
+def test_a_set_is_told_again_to_who_wanted_less_meanwhile() -> None:
+    """Though it is the one that was told last."""
+    kit = Kit(StateOfTheWorld, a="1")
+    kit.ask(LDS, "a")
+    kit.contents()
+    kit.ask(LDS, nonce="1")
+    kit.ask(LDS, "a", nonce="1")
+
+    assert kit.contents() == ["a=1"]
+
+
+def test_what_is_gone_does_not_stop_those_that_were_refused_with_it() -> None:
+    """In the state of the world nothing can be said of it; the next one is tried."""
+    kit = Kit(StateOfTheWorld, a="poison", b="1")
+    kit.ask(EDS, "a", "b")
+    kit.ask(EDS, "a", "b", nonce=kit.told().nonce, error="a is bad")
+    kit.put(EDS, "a", None)
+
+    assert kit.contents() == ["b=1"]
+
+
+def test_one_of_two_that_were_refused_is_tried_alone_though_the_other_is_not_wanted_any_more() -> None:
+    """The response had both, whatever the client wants when it refuses."""
+    kit = Kit(Delta, a="poison", b="1")
+    kit.ask(EDS, "a", "b")
+    told = kit.told()
+    kit.ask(EDS, resource_names_unsubscribe=["a"])
+    kit.ask(EDS, nonce=told.nonce, error="a is bad")
+
+    assert kit.contents() == ["b=1"]
+
+
 def test_delta_does_not_resend_what_the_client_has() -> None:
     """A client that comes back says what it has, by version."""
     kit = Kit(Delta, a="1", b="2")

@@ -97,7 +97,9 @@ class EndpointBook:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """Give what is wrong in slices and left out."""
-        return tuple(sorted(chain.from_iterable(self._problems.values()), key=lambda one: (one.where, one.code)))
+        return tuple(
+            sorted(chain.from_iterable(self._problems.values()), key=lambda one: (one.where, one.code, one.message))
+        )
 
     def _take(self, key: Hashable) -> _Slice | None:
         ref = self._refs.pop(key, None)

@@ -183,13 +183,17 @@ class StateOfTheWorld(Session):
         refused = self._answered(type_url, watch, request)
         gone = watch.unsubscribe([name for name in watch.wanted if name not in names])
         added = watch.subscribe([name for name in names if name not in watch.wanted])
+        if gone and watch.refused.get(WHOLE_SET):
+            watch.due.update(watch.wanted)  # it may take the set without them
+        if added:
+            watch.forget(WHOLE_SET)  # it waits for an answer, though that may be the one that it had
         if not (first or answers or gone or added or request.HasField("error_detail")):
             watch.again()
         return Received(type_url, added, gone, refused)
 
     def _response(self, type_url: str, nonce: str, watch: Watch) -> tuple[bytes, dict[str, str]] | None:
         whole = type_url in WHOLE
-        found = self._everything(type_url, watch) if whole else self._due(type_url, watch)
+        found = self._everything(type_url, watch) if whole else self._there(type_url, watch)
         resources = [(name, each) for name, each in found if each is not None]
         # All that is wanted belongs to the version of a whole set: who asks for one thing more waits for an answer.
         version = _digest(((name, each.version if each else ABSENT) for name, each in found))
@@ -199,6 +203,13 @@ class StateOfTheWorld(Session):
             return None
         versions = {WHOLE_SET: version} if whole else {name: each.version for name, each in resources}
         return discovery_response(type_url, nonce, version, (each for _, each in resources)), versions
+
+    def _there(self, type_url: str, watch: Watch) -> list[tuple[str, Resource | None]]:
+        """Take what is due and exists: that something is gone cannot be said here."""
+        while found := self._due(type_url, watch):
+            if there := [(name, each) for name, each in found if each is not None]:
+                return list(there)
+        return []
 
     def _everything(self, type_url: str, watch: Watch) -> list[tuple[str, Resource | None]]:
         watch.due.clear()

@@ -26,7 +26,9 @@ class Watch:
     suspects: dict[str, None] = field(default_factory=dict)
     """Names that were refused together: sent alone, to find out which it is."""
     flight: dict[str, str] = field(default_factory=dict)
-    """Versions in the unanswered response."""
+    """Versions in the unanswered response, as far as they are wanted still."""
+    alone: bool = False
+    """Whether that had one only."""
     nonce: str = ""
     """Of the last response."""
     waits: bool = False
@@ -43,7 +45,7 @@ class Watch:
             if name not in self.wanted:
                 added.append(name)
             self.wanted[name] = self.due[name] = None
-            self._forget(name)
+            self.forget(name)
         return added
 
     def unsubscribe(self, names: Iterable[str]) -> list[str]:
@@ -52,7 +54,7 @@ class Watch:
         for name in gone:
             del self.wanted[name]
             self.due.pop(name, None)
-            self._forget(name)
+            self.forget(name)
         if not self.due:
             self.since = None
         return gone
@@ -70,6 +72,7 @@ class Watch:
     def sent(self, versions: dict[str, str], nonce: str) -> None:
         """Note that a response is on its way."""
         self.flight, self.nonce, self.waits, self.owed = versions, nonce, True, False
+        self.alone = len(versions) == 1
 
     def accept(self) -> None:
         """Note that the client has taken it."""
@@ -80,15 +83,16 @@ class Watch:
 
     def refuse(self) -> None:
         """Note that the client has refused it: of several nobody knows which one it was."""
-        if len(self.flight) > 1:
-            self.suspects.update(dict.fromkeys(self.flight))
-        else:
+        if self.alone:
             self.refused.update(self.flight)
+        else:
+            self.suspects.update(dict.fromkeys(self.flight))
         self._answered()
+
+    def forget(self, name: str) -> None:
+        """Take it that the client has nothing of a name, and has refused nothing."""
+        for known in (self.held, self.refused, self.flight, self.suspects):
+            known.pop(name, None)
 
     def _answered(self) -> None:
         self.flight, self.waits = {}, False
-
-    def _forget(self, name: str) -> None:
-        for known in (self.held, self.refused, self.flight, self.suspects):
-            known.pop(name, None)
