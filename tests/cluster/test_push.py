@@ -49,11 +49,11 @@ async def evenkeel(world) -> AsyncIterator[Installed]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def shop(world, evenkeel) -> AsyncIterator[Shop]:
+async def shop(evenkeel) -> AsyncIterator[Shop]:
     """Have three Services, and a caller with each discovery."""
     services = [service(name) for name in ("orders", "stock", "bills")]
     callers = [fleet.caller("pushed"), fleet.caller("asking", annotations={names.DISCOVERY: "dns"})]
-    async with pushed(world, "push", [*services, *callers]) as found:
+    async with pushed(evenkeel, "push", [*services, *callers]) as found:
         yield found
 
 

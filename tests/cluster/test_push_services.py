@@ -13,7 +13,7 @@ from tests.cluster.kit.backends import PORT, Backend
 from tests.cluster.kit.command import checked
 from tests.cluster.kit.install import XDS, until
 from tests.cluster.kit.pod_status import NODE_NAME
-from tests.cluster.kit.push import RATE, Shop, connected, nothing_failed, pushed
+from tests.cluster.kit.push import RATE, Shop, nothing_failed, pushed
 from tests.cluster.kit.rest import Json
 from tests.cluster.kit.slices import endpoint_slice, service
 from webhook.core import names
@@ -57,8 +57,7 @@ async def shop(world, evenkeel) -> AsyncIterator[Shop]:
         service("turning"),
     ]
     await world.rest.patch(NODE, {"metadata": {"labels": {ZONE: "a"}}})
-    async with pushed(world, NAMESPACE, [*services, fleet.caller()], {names.CAPTURE: names.ENABLED}) as found:
-        await connected(evenkeel, 1)
+    async with pushed(evenkeel, NAMESPACE, [*services, fleet.caller()], capture=True) as found:
         yield found
     await world.rest.patch(NODE, {"metadata": {"labels": {ZONE: None}}})
 

@@ -56,7 +56,8 @@ class Backend:
 
     def kill(self) -> None:
         """End at once, as a process that is killed: what is under way is lost."""
-        self._server.stop(None)
+        # Without a grace it would wait here until every client has hung up.
+        self._server.stop(0)
 
     async def stop(self) -> None:
         """End as a server does that is sent SIGTERM: it takes nothing new, and finishes what it has."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import signal
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -28,7 +28,8 @@ STAYS: Final = 1.0
 Without one, gRPC's own server lost 3 calls of 137,000 in 480 replacements: those that reached it by a connection which
 was made while it closed its listener.
 """
-STREAMS: Final = "evenkeel_xds_streams"
+_ASKED: Final = 6
+"""Dry runs, so that each replica has one."""
 _TOLD: Final = (("p50", 0.5), ("p99", 0.99), ("max", 1))
 
 
@@ -73,27 +74,35 @@ class Shop:
 
 @asynccontextmanager
 async def pushed(
-    world: World, namespace: str, objects: Sequence[Json], annotations: Mapping[str, str] | None = None
+    evenkeel: Installed, namespace: str, objects: Sequence[Json], *, capture: bool = False
 ) -> AsyncIterator[Shop]:
     """Have such a namespace with these objects in it, Services before the Deployments, which are waited for."""
+    world = evenkeel.world
     await world.namespace(namespace, {names.INJECT: names.ENABLED}, run=True)
-    said = {names.DISCOVERY: "xds", **(annotations or {})}
+    said = {names.DISCOVERY: "xds", **({names.CAPTURE: names.ENABLED} if capture else {})}
     await world.rest.patch(f"/api/v1/namespaces/{namespace}", {"metadata": {"annotations": said}})
+    deployments = [one for one in objects if one["kind"] == "Deployment"]
     async with named_slices(world) as dns, backends() as servers:
-        await world.apply(sorted(objects, key=lambda one: one["kind"] == "Deployment"), namespace=namespace)
-        for one in objects:
-            if one["kind"] == "Deployment":
-                await world.available(namespace, one["metadata"]["name"])
+        await world.apply([one for one in objects if one not in deployments], namespace=namespace)
+        await until(lambda: _known(evenkeel, namespace, objects, capture=capture), "known to the webhook")
+        await world.apply(deployments, namespace=namespace)
+        for one in deployments:
+            await world.available(namespace, one["metadata"]["name"])
         yield Shop(world, namespace, dns, servers)
+        await world.delete(deployments, namespace=namespace)
 
 
-async def connected(evenkeel: Installed, sidecars: int) -> None:
-    """Wait until so many sidecars have a stream."""
-
-    async def all_connected() -> bool:
-        return await evenkeel.metric(STREAMS, XDS) == sidecars
-
-    await until(all_connected, f"{sidecars} sidecars connected")
+async def _known(evenkeel: Installed, namespace: str, objects: Sequence[Json], *, capture: bool) -> bool:
+    """Say whether every replica of the webhook gives a Pod what the namespace and all its Services ask for."""
+    services = {f"{one['metadata']['name']}.{namespace}" for one in objects if one["kind"] == "Service"}
+    for _ in range(_ASKED):
+        pod = await evenkeel.dry_run(namespace)
+        annotations = pod["metadata"]["annotations"]
+        captured = {name for alias in pod["spec"].get("hostAliases") or () for name in alias["hostnames"]}
+        called = all(name in annotations[names.CLUSTERS] for name in services)
+        if not (names.IDENTITY in annotations and called and (services <= captured or not capture)):
+            return False
+    return True
 
 
 def kill_control_plane(evenkeel: Installed) -> None:
