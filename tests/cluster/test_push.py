@@ -32,6 +32,8 @@ REFRESH = 1
 """Seconds between two questions of a sidecar to the DNS; as shipped 5, with which the test would take minutes."""
 OUTLIVED = REFRESH + 0.5 + 0.3
 """For so long a new server is ready before an old one leaves, where DNS tells: refresh, its jitter, and an answer."""
+PAUSE = 0.4
+"""Where endpoints are pushed a successor is as long ready, only so that there are calls to be lost."""
 AT_ONCE = 5
 
 
@@ -94,7 +96,7 @@ async def test_servers_replaced_one_by_one_lose_no_call_in_either_discovery(shop
         await shop.reached("asking", rolling.current, authority=name)
 
     tallies = await asyncio.gather(
-        _roll(shop, "pushed", "orders", by_push, ROLLOUTS),
+        _roll(shop, "pushed", "orders", by_push, ROLLOUTS, available=PAUSE),
         *(_roll(shop, "asking", name, each, ROLLOUTS // 2, available=OUTLIVED) for name, each in by_dns.items()),
     )
 
@@ -118,9 +120,7 @@ async def test_all_servers_replaced_at_once_lose_no_call(shop) -> None:
     nothing_failed(tally)
 
 
-async def _roll(
-    shop: Shop, caller: str, name: str, rolling: Rolling, rollouts: int, *, available: float = 0.0
-) -> Tally:
+async def _roll(shop: Shop, caller: str, name: str, rolling: Rolling, rollouts: int, *, available: float) -> Tally:
     """Replace all servers of a Service again and again under load, and give what became of the calls."""
     async with shop.callers(caller).load(f"rollouts-{name}", rate=RATE, authority=name) as tally:
         for _ in range(rollouts):

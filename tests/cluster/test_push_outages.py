@@ -36,8 +36,12 @@ _REPLICAS = "app.kubernetes.io/component=xds"
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def shop(evenkeel) -> AsyncIterator[Shop]:
-    """Have a Service, and a caller."""
-    async with pushed(evenkeel, "push-outages", [service("orders"), fleet.caller()]) as found:
+    """Have a Service, and a caller.
+
+    Servers are killed here: what they were just answering is sent again only where the Service says that it may be.
+    """
+    orders = service("orders", {names.RETRY: "idempotent"})
+    async with pushed(evenkeel, "push-outages", [orders, fleet.caller()]) as found:
         yield found
 
 
