@@ -14,7 +14,7 @@ import yaml
 from tests import builders
 from tests.builders import port, service
 from tests.cli.kit import POD, Shell
-from tests.core.cases import Case, injected, run
+from tests.core.cases import Case, injected, injector_of, run
 from tests.core.summary import parsed
 from webhook.cli.explain import from_files, load_engine
 from webhook.cli.explain_text import as_text
@@ -204,8 +204,8 @@ def test_a_proxyless_workload_gets_no_sidecar(shell: Shell) -> None:
     assert (found["answer"], found["routes"], found["captures"]) == ("proxyless", None, None)
     assert as_text(found).splitlines() == [
         (
-            "Pod shop/web: gets no sidecar: annotation evenkeel.dev/mode=proxyless: its gRPC libraries ask evenkeel xds "
-            "themselves"
+            "Pod shop/web: gets no sidecar: annotation evenkeel.dev/mode=proxyless: its gRPC libraries ask "
+            "evenkeel xds themselves"
         )
     ]
 
@@ -235,7 +235,7 @@ def test_the_captures_told_are_the_listeners_that_envoy_gets(case: Case) -> None
         catalog=case.catalog,
         services=(),
     )
-    told = explain(subject, Engine(builders.injector(case.settings), case.settings))["captures"]["names"]
+    told = explain(subject, Engine(injector_of(case), case.settings))["captures"]["names"]
     listeners = parsed(run(case).patched).listeners["resources"]
     addresses = [each["address"]["socket_address"] for each in listeners]
 

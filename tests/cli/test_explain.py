@@ -16,7 +16,7 @@ import yaml
 from tests import builders
 from tests.builders import endpoint_slice, namespace, port, service
 from tests.cli.kit import KINDS, NAMESPACE, POD, SERVICE, Ran, Shell, workload
-from tests.core.cases import Case, cases, injected, run
+from tests.core.cases import Case, cases, injected, injector_of, run
 from tests.core.summary import parsed
 from webhook import __version__
 from webhook.cli.config import Target
@@ -267,7 +267,7 @@ def subject(case: Case) -> Subject:
 def test_the_code_is_the_one_of_the_admission(case: Case) -> None:
     """For every golden case."""
     result = run(case)
-    found = explain(subject(case), Engine(builders.injector(case.settings), case.settings))
+    found = explain(subject(case), Engine(injector_of(case), case.settings))
 
     if result.outcome is None:
         assert (found["code"], tuple(found["problems"])) == ("bad-value", result.problems)
@@ -278,7 +278,7 @@ def test_the_code_is_the_one_of_the_admission(case: Case) -> None:
 @pytest.mark.parametrize("case", injected(), ids=lambda case: case.name)
 def test_the_routes_told_are_the_routes_that_envoy_gets(case: Case) -> None:
     """Authorities, their ports, paths, and where localhost goes: from two different readings."""
-    told = explain(subject(case), Engine(builders.injector(case.settings), case.settings))["routes"]
+    told = explain(subject(case), Engine(injector_of(case), case.settings))["routes"]
     hosts = parsed(run(case).patched)[2]["resources"][0]["virtual_hosts"]
     *local_paths, rest = next(host for host in hosts if host["name"] == "localhost")["routes"]
     own = [host for host in hosts if host["name"] not in ("localhost", "unknown", names.FORWARD_PROXY_CLUSTER)]

@@ -15,6 +15,7 @@ from tests.builders import injector
 from tests.core import summary
 from webhook.core.catalog import Catalog, build_catalog
 from webhook.core.errors import PodRejected
+from webhook.core.inject import Injector
 from webhook.core.model import DiscoveryMode, Namespace, Ports, Resources, SidecarSettings
 from webhook.core.outcome import Outcome
 from webhook.core.pod import Pod, read_pod
@@ -110,12 +111,18 @@ def cases() -> tuple[Case, ...]:
 
 
 @cache
+def injector_of(case: Case) -> Injector:
+    """Make what admits the Pod of a case; once, since what it has rendered is rendered no second time."""
+    return injector(case.settings)
+
+
+@cache
 def run(case: Case) -> Result:
     """Admit the Pod of a case."""
     catalog = case.catalog
     pod = case.pod
     try:
-        outcome = injector(case.settings).admit(pod, catalog, case.namespace)
+        outcome = injector_of(case).admit(pod, catalog, case.namespace)
     except PodRejected as rejection:
         return Result(case, pod.document, catalog, None, rejection.problems)
     return Result(case, pod.document, catalog, outcome)

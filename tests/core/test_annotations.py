@@ -224,7 +224,10 @@ def test_another_word_is_refused_with_those_that_are_known(key: str, accepted: s
             {names.DISCOVERY: "eds"},
             NamespaceWords(),
             [
-                "annotation evenkeel.dev/discovery: found 'eds', treated as not set; accepted: dns, xds; did you mean xds?"
+                (
+                    "annotation evenkeel.dev/discovery: found 'eds', treated as not set; "
+                    "accepted: dns, xds; did you mean xds?"
+                )
             ],
         ),
         (

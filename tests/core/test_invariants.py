@@ -16,7 +16,7 @@ from google.protobuf import json_format
 
 from tests import builders, golden
 from tests.core import envoys
-from tests.core.cases import Case, Result, cases, injected, run
+from tests.core.cases import Case, Result, cases, injected, injector_of, run
 from tests.core.places import without_ours
 from tests.core.qos import qos_class
 from tests.core.restricted import violations
@@ -47,21 +47,21 @@ def test_the_input_is_never_changed(case: Case) -> None:
     catalog = builders.catalog(*objects, default_namespace=case.namespace_name)
 
     with suppress(PodRejected):
-        builders.injector(case.settings).admit(read_pod(document, case.namespace_name), catalog, case.namespace)
+        injector_of(case).admit(read_pod(document, case.namespace_name), catalog, case.namespace)
 
     assert before == (document, objects)
 
 
 @INJECTED
 async def test_a_second_pass_does_nothing(result: Result) -> None:
-    """The server gives the operations of the case; asked about the injected Pod it skips, without any."""
+    """The server gives the operations of the case, with a uid drawn; about the injected Pod it skips, without any."""
     case = result.case
 
     first = await answer(result, case.pod.document)
     second = await answer(result, result.patched)
 
-    assert result.outcome is not None
-    assert json.loads(b64decode(first["patch"])) == [dict(each) for each in result.outcome.operations]
+    drawn = injector_of(case).admit(case.pod, result.catalog, case.namespace, draw=builders.UID)
+    assert json.loads(b64decode(first["patch"])) == [dict(each) for each in drawn.operations]
     assert second == {
         "uid": builders.UID,
         "allowed": True,
@@ -74,7 +74,7 @@ def test_a_second_pass_does_nothing_where_the_services_are_gone(result: Result) 
     """What the sidecar has is not taken from it by an admission."""
     again = read_pod(result.patched, result.case.namespace_name)
 
-    outcome = builders.injector(result.case.settings).admit(again, builders.catalog(), None)
+    outcome = injector_of(result.case).admit(again, builders.catalog(), None)
 
     assert outcome.skip is not None
     assert (outcome.skip.reason, outcome.operations, outcome.warnings) == (SkipReason.ALREADY_INJECTED, (), ())
@@ -220,7 +220,7 @@ def test_restricted_would_say_no() -> None:
 async def answer(result: Result, document: Any) -> Any:
     """Ask the server, as the API server would, about a Pod in the namespace of a case."""
     mutate = Mutate(
-        admitter=builders.injector(result.case.settings),
+        admitter=injector_of(result.case),
         catalog=lambda: result.catalog,
         limits=BodyLimits(4 * 1024 * 1024, 5),
         metrics=Metrics(),

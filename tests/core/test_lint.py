@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests import builders, golden
 from tests.builders import catalog, container, namespace, port, service
 from tests.core import strategies
-from tests.core.cases import cases
+from tests.core.cases import cases, injector_of
 from webhook.core import names
 from webhook.core.catalog import Catalog
 from webhook.core.errors import NotAPod
@@ -66,7 +66,7 @@ def test_a_pod_hears_what_its_admission_would_say(case: Any) -> None:
     document = golden.read(case.folder / "pod.yaml")
     expected = [*_written(case, "warnings"), *_written(case, "rejection")]
 
-    found = lint(document, case.catalog, builders.injector(case.settings), case.namespace)
+    found = lint(document, case.catalog, injector_of(case), case.namespace)
 
     for text in expected:
         assert any(text in each for each in found), text

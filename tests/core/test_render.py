@@ -41,10 +41,10 @@ def test_the_uid(context: Any, ranged: bool, expected: int | None) -> None:
 
 def test_sidecars_are_different_users() -> None:
     """Another one for another Pod, the same for the same; few enough to be kept, and none that a Pod may not have."""
-    pod, known = view_of_pod(), catalog()
+    pod, known, judge = view_of_pod(), catalog(), injector()
 
     def uid(draw: str) -> int:
-        made = injector().admit(pod, known, None, draw=draw).sidecar
+        made = judge.admit(pod, known, None, draw=draw).sidecar
         assert made is not None
         return made.container["securityContext"]["runAsUser"]
 
