@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -15,6 +15,7 @@ import orjson
 
 from webhook.kube.config import Access, find_access
 from webhook.kube.errors import Gone, Unreachable, error_from_status
+from webhook.kube.presence import Presence
 from webhook.kube.resources import place
 from webhook.kube.stream import lines, warnings
 from webhook.kube.transport import Transport
@@ -74,6 +75,8 @@ class Api:
     def __init__(self, access: Access, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.calls: Counter[tuple[str, str, str]] = Counter()
         """How often was called what: (verb as RBAC has it, resource, subresource)."""
+        self.presence = Presence()
+        """Whether it answers."""
         self._transport = Transport(access, clock)
 
     @classmethod
@@ -157,7 +160,7 @@ class Api:
         self._count("watch", path)
         asked = {"watch": True, "allowWatchBookmarks": True, "resourceVersion": version, "timeoutSeconds": timeout}
         limits = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=silence)
-        async with self._transport.answer("GET", path, {**asked, **params}, limits) as response:
+        async with self._answer("GET", path, {**asked, **params}, limits) as response:
             if opened is not None:
                 opened()
             async with aclosing(lines(response.content.iter_any())) as found:
@@ -183,9 +186,19 @@ class Api:
         content_type: str = "application/json",
     ) -> Answer:
         self._count(verb, path)
-        async with self._transport.answer(method, path, params, _LIMITS, body, content_type) as response:
+        async with self._answer(method, path, params, _LIMITS, body, content_type) as response:
             content = await response.read()
             return Answer(_object(method, path, content), warnings(response.headers.getall("Warning", ())))
+
+    @asynccontextmanager
+    async def _answer(self, method: str, path: str, *how: Any) -> AsyncGenerator[aiohttp.ClientResponse, None]:
+        try:
+            async with self._transport.answer(method, path, *how) as response:
+                self.presence.answered()
+                yield response
+        except Unreachable:
+            self.presence.lost()
+            raise
 
     def _count(self, verb: str, path: str) -> None:
         where = place(path)

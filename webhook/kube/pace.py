@@ -13,6 +13,8 @@ from webhook.kube.api import SILENT_SECONDS
 
 _SHORTEST: Final = 0.2
 _LONGEST: Final = 30.0
+_SPREAD: Final = 1.0
+"""Over so many seconds those come who hear that the API server is back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,27 @@ class Backoff:
         """Begin with a short wait again, since things went well for a while."""
         self._failures = 0
 
-    async def wait(self, at_least: float | None = None) -> None:
-        """Wait after a failure, longer each time, and at least as long as the API server asks for."""
+    async def wait(self, at_least: float | None = None, *, sooner: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Wait after a failure, longer each time, and at least as long as the API server asks for.
+
+        When `sooner` returns the wait is nearly over: not all who hear of it come at one moment.
+        """
         span = min(_LONGEST, _SHORTEST * 2.0 ** min(self._failures, 20) * (1 + self.pace.dice()))
         self._failures += 1
-        await self.pace.sleep(max(span, at_least or 0.0))
+        span = max(span, at_least or 0.0)
+        if sooner is None:
+            await self.pace.sleep(span)
+        elif await _ends_first(sooner(), self.pace.sleep(span)):
+            await self.pace.sleep(self.pace.dice() * _SPREAD)
+
+
+async def _ends_first(one: Awaitable[None], other: Awaitable[None]) -> bool:
+    """Wait for one of two, and say whether it was the first; the rest is cancelled."""
+    tasks = [asyncio.ensure_future(each) for each in (one, other)]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        return tasks[0].done() and not tasks[1].done()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

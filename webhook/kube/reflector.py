@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import structlog
 
 from webhook.kube.api import Api, Event, Json
-from webhook.kube.errors import ClusterError, Gone, Silent
+from webhook.kube.errors import ClusterError, Gone, Silent, Unreachable
 from webhook.kube.pace import Backoff, Pace
 from webhook.kube.resources import Resource
 
@@ -153,7 +153,9 @@ class Reflector:
                 await self._watch(self._version)
             except ClusterError as error:
                 self._failed(error)
-                await self._backoff.wait(error.retry_after)
+                # What another call finds out first is worth knowing: else each would wait for up to half a minute.
+                back = self._api.presence.back if isinstance(error, Unreachable) else None
+                await self._backoff.wait(error.retry_after, sooner=back)
             else:
                 self._failures = 0
                 if not self._lived:
