@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+from base64 import b64encode
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,6 +25,27 @@ def test_the_four_files_are_one_stream(shell: Shell) -> None:
     texts = [annotations[f"evenkeel.dev/{name.removesuffix('.yaml')}"] for name in FILES]
     parts = [f"---\n# /etc/evenkeel/{name}\n{text}" for name, text in zip(FILES, texts, strict=True)]
     assert ran == (0, "".join(parts), [])
+
+
+def test_captures_and_what_pushing_takes_are_shown_too(shell: Shell) -> None:
+    """The files that only some Pods have, and in the one static document the routes and secrets that they hold."""
+    bundle = b64encode(b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n").decode()
+    webhook = {"name": "inject.evenkeel.dev", "clientConfig": {"caBundle": bundle}}
+    metadata = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration"}
+    configuration = yaml.safe_dump({**metadata, "metadata": {"name": "evenkeel"}, "webhooks": [webhook]})
+    words = "  annotations: {evenkeel.dev/capture: enabled, evenkeel.dev/discovery: xds}\n"
+    text = f"{NAMESPACE}---\n{SERVICE}---\n{configuration}---\n{POD.replace('  namespace', f'{words}  namespace', 1)}"
+
+    files = shell.run("config", "pod/web", "-f", "-", stdin=text)
+    static = yaml.safe_load(shell.run("config", "pod/web", "-f", "-", "--static", stdin=text).out)
+
+    shown = [line.rpartition("/")[2] for line in files.out.splitlines() if line.startswith("# /etc")]
+    assert files.err == []
+    assert shown == [*FILES, "captures.yaml", "trust.yaml", "identity.yaml"]
+    assert [secret["name"] for secret in static["static_resources"]["secrets"]] == ["trust", "identity"]
+    assert static["dynamic_resources"].keys() == {"ads_config"}
+    assert "orders.shop:50051" in [listener["name"] for listener in static["static_resources"]["listeners"]]
+    assert not {"rds", "sds_config"} & set(re.findall(r"'(\w+)':", str(static)))
 
 
 def test_an_injected_workload_shows_what_it_carries(shell: Shell) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -97,6 +98,21 @@ def test_annotations_never_pass_the_limit(taken: int) -> None:
     [warning] = outcome.warnings
     left_out = 300 - len(outcome.sidecar.upstreams)
     assert warning.startswith(f"{left_out} Services are left out")
+
+
+@pytest.mark.parametrize("words", [{names.CAPTURE: "enabled"}, {names.CAPTURE: "enabled", names.DISCOVERY: "xds"}])
+def test_captures_and_pushed_endpoints_never_pass_the_limit(words: dict[str, str]) -> None:
+    """They take several times the room; who is left out is not captured either, and what is captured has a listener."""
+    user = {**words, "example.com/blob": "x" * 100_000}
+    outcome = injector().admit(view_of_pod(annotations=user), replace(MANY, trust="PEM"), None)
+
+    assert outcome.sidecar is not None
+    total = annotation_bytes({**user, **outcome.sidecar.annotations})
+    assert ANNOTATION_LIMIT * 0.9 < total <= ANNOTATION_LIMIT
+    captured = {f"{one.service}:50051" for one in outcome.sidecar.captures.captured}
+    assert captured == set(outcome.sidecar.upstreams)
+    assert 10 < len(captured) < 300
+    assert outcome.sidecar.annotations[names.LISTENERS].count("envoy.config.listener.v3.Listener") == len(captured) + 1
 
 
 def test_what_we_once_wrote_takes_no_room() -> None:
