@@ -90,6 +90,7 @@ async def test_after_a_quiet_time_pauses_are_short_again(server: ApiServer, foll
     async with follow() as one:
         for watches in (1, 2, 3):
             await until(lambda count=watches: len(server.asked(PATH, watch=True)) == count and server.watches)
+            await until(lambda: one.metric("connected") == 1)
             one.time.now += 3600
             server.cut()
         await until(lambda: len(server.asked(PATH, watch=True)) == 4)

@@ -18,6 +18,7 @@ from webhook.core.catalog import Catalog
 from webhook.core.pod import read_pod
 from webhook.kube.api import Answer, Event, Listing
 from webhook.kube.errors import AlreadyExists, Conflict, Gone, NotFound
+from webhook.kube.presence import Presence
 from webhook.reconcile.keep import LivePod, PodKey, keep_pod
 
 Json = dict[str, Any]
@@ -67,6 +68,7 @@ class Cluster:
     """Pods and Leases in memory, with versions, preconditions and a watch that comes a moment later."""
 
     def __init__(self) -> None:
+        self.presence = Presence()
         self.pods: dict[PodKey, Json] = {}
         self.leases: dict[str, Json] = {}
         self.patches: list[tuple[float, PodKey, Json]] = []
