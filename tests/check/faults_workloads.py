@@ -50,6 +50,13 @@ def _nobody_pushes(api: FakeApi) -> None:
     api.find("Deployment", "evenkeel-xds")["status"] = {}
 
 
+@fault("endpoints", Result.WARNING, "EndpointSlice shop/by-name: addressType 'FQDN'")
+def _endpoints_that_nobody_can_be_told_of(api: FakeApi) -> None:
+    api.find("Namespace", "shop")["metadata"]["annotations"] = {names.DISCOVERY: "xds"}
+    by_name = {"metadata": {"namespace": "shop", "name": "by-name", "labels": {names.SLICE_SERVICE: "orders"}}}
+    api.put({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "FQDN", **by_name})
+
+
 @fault("xds-ready", Result.FAILED, "Deployment evenkeel-system/evenkeel-xds does not exist")
 def _nobody_was_installed_who_pushes(api: FakeApi) -> None:
     _ask_for_pushing(api)

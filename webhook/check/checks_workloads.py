@@ -11,6 +11,7 @@ from webhook.check import (
     judge_captures,
     judge_dns,
     judge_dry_run,
+    judge_endpoints,
     judge_namespaces,
     judge_pods,
     judge_services,
@@ -21,7 +22,7 @@ from webhook.check.checks_installation import chain, mutating, slices
 from webhook.check.judge_access import ready_endpoints
 from webhook.check.judge_control_plane import image_of, version_of
 from webhook.check.judge_dry_run import Known, Tried
-from webhook.check.model import Finding, Unknown, skipped
+from webhook.check.model import Finding, Unknown, ok, skipped
 from webhook.check.place import WEBHOOK
 from webhook.check.run import Check, Context
 from webhook.check.shipped import Permission
@@ -40,6 +41,17 @@ _Look = Callable[[Context], Awaitable[Finding]]
 
 async def _labels(context: Context) -> Finding:
     return judge_namespaces.judge_labels(judge_namespaces.by_name(await context.facts.namespaces()))
+
+
+async def _endpoints(context: Context) -> Finding:
+    facts = context.facts
+    labelled = frozenset(await facts.labelled())
+    spaces, settings = await facts.namespaces(), await context.installed.sidecar()
+    pods = [*await facts.pods(), *await facts.injected()]
+    if not any(True for _ in judge_captures.users_of_pushing([spaces[name] for name in labelled], pods, settings)):
+        return ok("nobody asks for it")
+    every = await facts.listed(resources.ENDPOINT_SLICES)
+    return judge_endpoints.judge_endpoints(one for one in every if one["metadata"].get("namespace") in labelled)
 
 
 async def _labelled(context: Context) -> Finding:
@@ -223,6 +235,7 @@ WORKLOADS: Final = (
     Check(_NAMESPACES, "not-declared", "headless Services say that they are gRPC", _declared, _UP),
     Check(_NAMESPACES, "ambiguous-paths", "no gRPC service is claimed twice", _ambiguous, _UP),
     Check(_NAMESPACES, "captured-names", "names that are to be captured are", _captures, _UP),
+    Check(_NAMESPACES, "endpoints", "what is pushed of endpoints is all of them", _endpoints, _UP),
     Check(_NAMESPACES, "service-annotations", "what Services say is understood", _service_words, _UP),
     Check(_PODS, "workload-annotations", "what workloads say is understood", _workload_words, _UP),
     Check(_PODS, "http-proxy", "no HTTP proxy takes calls to localhost", _proxies, _UP),
