@@ -70,7 +70,7 @@ e2e: $(STAMP) ## Run real Envoys and real gRPC in Pods of their own namespaces
 	  $(PY) $$app >/dev/null || { code=$$?; [ $$code -eq 3 ] && [ "$${CI:-}" != true ]; } || exit 1; done
 	@why=$$($(PY) -m webhook.node.sandbox -- true 2>&1) && code=0 || code=$$?; \
 	if [ $$code -eq 0 ]; then \
-	  timeout --foreground 900 $(PY) -m webhook.node.sandbox -- $(PY) -m pytest -q -m e2e tests/e2e $(PYTEST); \
+	  $(PY) tests/e2e/together.py $(PYTEST); \
 	elif [ $$code -eq 2 ] && [ "$${CI:-}" != true ]; then \
 	  echo "make e2e: skipped, nothing was tested here. $$why"; \
 	else \

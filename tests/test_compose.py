@@ -18,6 +18,8 @@ from webhook.compose.serve import serve
 from webhook.core.errors import SettingsError
 from webhook.settings import Settings
 
+pytestmark = pytest.mark.e2e
+
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:

@@ -23,6 +23,8 @@ from tests.xds.auth import believed, jwt, refused
 from tests.xds.process import CA, HOST, SERVER, Judge, Sidecar, XdsProcess
 from webhook.kube.resources import ENDPOINT_SLICES
 
+pytestmark = pytest.mark.e2e
+
 ROOT = Path(__file__).parents[1]
 ORDERS = "orders.shop:50051"
 
