@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e.kit import captured, talk
-from tests.e2e.kit.translate import translated
 from webhook.demo.calls import Callers
+from webhook.demo.service_address import service_address
 from webhook.node.pod import Pod
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
@@ -90,7 +90,7 @@ async def test_a_service_that_gets_an_address_is_passed_on_to_it(moves, steady):
     """Connection by connection, as without us: in dns discovery a name leads to that address and to no pod."""
     pods = moves.servers.addresses
     calling = moves.calls.load("app", target="app:50051", rate=100)
-    async with translated("10.96.0.7", 50051, pods, 50051) as connections, calling as load:
+    async with service_address("10.96.0.7", 50051, pods, 50051) as connections, calling as load:
         await moves.change(clusterIP="10.96.0.7")
 
         async def taken_there() -> bool:

@@ -16,14 +16,21 @@ _CHUNK: Final = 65536
 
 
 @asynccontextmanager
-async def service_address(address: str, port: int, pods: Sequence[str]) -> AsyncIterator[None]:
-    """Give a Service its address while the block lasts; whoever connects stays with the Pod that it got."""
+async def service_address(
+    address: str, port: int, pods: Sequence[str], target: int | None = None
+) -> AsyncIterator[list[str]]:
+    """Give a Service its address while the block lasts; whoever connects stays with the Pod that it got.
+
+    The Pods listen on `target`, else on the same port. Yields the Pod of each connection so far, a list that grows.
+    """
+    taken: list[str] = []
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # Whoever hangs up, or a Pod that is gone: the other side hears the same.
         with suppress(OSError):
             chosen = random.choice(pods)  # noqa: S311 - to spread, not to hide
-            pod_reader, pod = await asyncio.open_connection(chosen, port)
+            taken.append(chosen)
+            pod_reader, pod = await asyncio.open_connection(chosen, target or port)
             await asyncio.gather(_copy(reader, pod), _copy(pod_reader, writer))
         writer.close()
 
@@ -32,7 +39,7 @@ async def service_address(address: str, port: int, pods: Sequence[str]) -> Async
         await link.addr("add", index=bridge, address=address, prefixlen=32)
         try:
             async with await asyncio.start_server(connected, address, port):
-                yield
+                yield taken
         finally:
             await link.addr("del", index=bridge, address=address, prefixlen=32)
 
