@@ -17,6 +17,8 @@ from tests.cluster.kit.push import RATE, Shop, nothing_failed, pushed
 from tests.cluster.kit.rest import Json
 from tests.cluster.kit.slices import endpoint_slice, service
 from webhook.core import names
+from webhook.core.catalog import build_catalog
+from webhook.core.model import Problem
 from webhook.demo.calls import Tally
 
 pytestmark = [pytest.mark.cluster, pytest.mark.asyncio(loop_scope="session")]
@@ -128,7 +130,9 @@ async def test_odd_slices_and_annotations_are_named_and_the_rest_is_served(shop,
     codes = {"bad-address-type": 1, "slice-without-ports": 1, "bad-slice-port": 1}
     for code, count in codes.items():
         await until(lambda code=code, count=count: _counts(evenkeel, code, 2 * count), f"{count} times {code}")
-    assert await evenkeel.metric("evenkeel_catalog_problems", XDS, code="bad-annotation") == 2 * 2
+    bad = [one.where for one in await _problems(world) if one.code == "bad-annotation"]
+    assert bad.count(f"Service {NAMESPACE}/odd") == 2
+    assert await evenkeel.metric("evenkeel_catalog_problems", XDS, code="bad-annotation") == 2 * len(bad)
     found = await checked(world.plane.kubeconfig)
     said = [line for one in found.values() for line in one.get("found", ())]
     for annotation in BAD:
@@ -154,6 +158,17 @@ async def test_a_service_that_turns_into_one_with_an_address_and_back(shop, worl
 
     nothing_failed(tally)
     assert all(fleet.evenly(each) for each in found), found
+
+
+async def _problems(world: Any) -> tuple[Problem, ...]:
+    """Give what is wrong with Services and Namespaces of the whole cluster, where other tests have left theirs."""
+    paths = {"Service": "/api/v1/services", "Namespace": "/api/v1/namespaces"}
+    found = [
+        {**one, "apiVersion": "v1", "kind": kind}
+        for kind, path in paths.items()
+        for one in (await world.rest.get(path))["items"]
+    ]
+    return build_catalog(found).problems
 
 
 async def _asked(servers: list[Backend]) -> bool:

@@ -51,6 +51,20 @@ def test_sidecars_are_different_users() -> None:
 
     drawn = Counter(uid(f"0ab1-{number}") for number in range(1000))
 
+    again = view_of_pod(
+        initContainers=[
+            {
+                "name": names.SIDECAR,
+                "restartPolicy": "Always",
+                "securityContext": {"runAsUser": 10_117},
+                "volumeMounts": [{"name": names.VOLUME}],
+            }
+        ]
+    )
+    mended = injector().admit(again, known, None, draw="0ab1-7").sidecar
+
+    assert mended is not None
+    assert mended.container["securityContext"]["runAsUser"] == 10_117
     assert uid("0ab1-7") == uid("0ab1-7")
     assert len(drawn) == 64
     # A node runs 250 Pods at most, a quarter of these: then no uid needs more than the 128 instances that it has.

@@ -155,7 +155,16 @@ def _run_as_user(pod: Pod, catalog: Catalog, draw: str) -> int | None:
     ranged = names.OPENSHIFT_UID_RANGE in catalog.namespace(pod.namespace).annotations
     if chosen or ranged:
         return None
+    if (known := _carried_uid(pod)) is not None:
+        return known
     return _FIRST_UID + crc32(draw.encode(errors="surrogatepass")) % _UIDS if draw else _ENVOY_UID
+
+
+def _carried_uid(pod: Pod) -> int | None:
+    """Give the uid of a sidecar of ours that is rendered again in its place: it stays the user that it was."""
+    ours = (one.get("securityContext") for one in pod.init_containers if one["name"] == names.SIDECAR)
+    uids = (context.get("runAsUser") for context in ours if isinstance(context, dict))
+    return next((uid for uid in uids if uid in range(_FIRST_UID, _FIRST_UID + _UIDS)), None)
 
 
 def _linger(pod: Pod, settings: SidecarSettings) -> int | None:
