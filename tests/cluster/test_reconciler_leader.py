@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -12,6 +13,7 @@ import pytest_asyncio
 
 from tests.cluster.kit import fleet
 from tests.cluster.kit.install import NAMESPACE, RECONCILER, Installed, until
+from tests.cluster.kit.outage import signalled
 from tests.cluster.kit.rest import Json
 from tests.cluster.kit.world import World
 from webhook.core import names
@@ -41,6 +43,9 @@ async def test_a_leader_that_is_killed_is_succeeded_and_nothing_is_lost(world, s
     await world.available(NAMESPACE, RECONCILER)
     before = await _holder(world)
     async with _holders(world) as holders, _changes(world) as changes:
+        # A deletion alone would leave it a moment to give the Lease back.
+        leader = [pod for pod in world.kubelet.running(NAMESPACE) if pod.name.endswith(_pod_of(before))]
+        assert signalled(leader, signal.SIGKILL)
         await _delete(world, _pod_of(before), grace=0)
         await until(lambda: _another(world, before), "another leader")
     await _all_carry(world, changes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 
@@ -86,7 +86,12 @@ OUTAGES: Final[dict[str, Outage]] = {
 
 def _signal(evenkeel: Installed, number: signal.Signals) -> list[int]:
     """Send a signal to every replica's process, and give those."""
-    containers = [one for replica in evenkeel.replicas() for one in replica._order.everything]
+    return signalled(evenkeel.replicas(), number)
+
+
+def signalled(pods: Iterable[Any], number: signal.Signals) -> list[int]:
+    """Send a signal to every process of some Pods' containers, and give those."""
+    containers = [one for pod in pods for one in pod._order.everything]
     pids = [one._process.pid for one in containers if one._process is not None]
     for pid in pids:
         os.kill(pid, number)
