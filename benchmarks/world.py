@@ -38,7 +38,7 @@ class Caller:
     def annotation_bytes(self) -> int:
         """Give the size of the configuration that the Pod carries."""
         annotations = self.pod.document["metadata"]["annotations"]
-        return annotation_bytes({key: annotations[key] for key in names.WRITTEN})
+        return annotation_bytes({key: annotations[key] for key in names.WRITTEN if key in annotations})
 
     async def run(self, **spec: Any) -> dict[str, Any]:
         """Let it make RPCs; `spec` and the answer are as examples/echo/gateway.py says."""
