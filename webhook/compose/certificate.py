@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import chain
+from pathlib import Path
 from typing import Final
 
 from webhook.core.errors import SettingsError
@@ -27,15 +28,19 @@ def certificate_source(settings: Settings, api: Api | None, metrics: Metrics) ->
     handshakes = HandshakeMetrics(metrics.registry)
     if settings.certificate == "self-managed":
         return _managed(settings, api, metrics, handshakes)
-    if settings.tls_cert is None or settings.tls_key is None:
-        missing = [key for key in _FILES if getattr(settings, key) is None]
-        flags = [f"--{key.replace('_', '-')} FILE with PEM" for key in missing]
-        ours = "or certificate=self-managed"
-        raise SettingsError(
-            [f"{key}: found nothing, expected {flag} {ours}" for key, flag in zip(missing, flags, strict=True)]
-        )
-    files = CertificateFiles(settings.tls_cert, settings.tls_key, settings.client_ca)
+    files = CertificateFiles(*given_files(settings, " or certificate=self-managed"), settings.client_ca)
     return CertificateWatch(files, metrics.certificate, handshakes=handshakes)
+
+
+def given_files(settings: Settings, instead: str = "") -> tuple[Path, Path]:
+    """Give the files of certificate and key; raises SettingsError with each that is missing, and what would do."""
+    if settings.tls_cert is not None and settings.tls_key is not None:
+        return settings.tls_cert, settings.tls_key
+    missing = [key for key in _FILES if getattr(settings, key) is None]
+    flags = [f"--{key.replace('_', '-')} FILE with PEM" for key in missing]
+    raise SettingsError(
+        [f"{key}: found nothing, expected {flag}{instead}" for key, flag in zip(missing, flags, strict=True)]
+    )
 
 
 def look_seconds(settings: Settings) -> float:

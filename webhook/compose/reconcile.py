@@ -11,7 +11,6 @@ import structlog
 from webhook import __version__
 from webhook.compose.runner import attempt, listeners
 from webhook.compose.signals import Signals
-from webhook.core.catalog import Catalog
 from webhook.core.errors import SettingsError
 from webhook.core.inject import Injector
 from webhook.kube.api import Api
@@ -55,7 +54,7 @@ async def _run(settings: Settings, api: Api, injector: Injector) -> None:
         identity=own_identity(),
         observer=watching.of("pods"),
     )
-    discovery = Discovery(api, _ignore, metrics.catalog, watching, configuration=settings.webhook_configuration)
+    discovery = Discovery(api, None, metrics.catalog, watching, configuration=settings.webhook_configuration)
     discovery.subscribe(reconciler.publish)
     readiness = Readiness({"catalog": discovery.missing, "pods": reconciler.missing})
     times = (settings.keep_alive_seconds, settings.shutdown_limit_seconds)
@@ -76,7 +75,3 @@ async def _run(settings: Settings, api: Api, injector: Injector) -> None:
         await asyncio.wait(working)
         health.should_exit = True
         await serving
-
-
-def _ignore(_catalog: Catalog) -> None:
-    """Do nothing: whoever wants the catalog here has subscribed."""

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 import structlog
 
 from webhook import __version__
+from webhook.compose.certificate import given_files
 from webhook.compose.runner import attempt, listeners
 from webhook.compose.signals import Signals, drain
 from webhook.compose.xds_feed import Feed
@@ -34,7 +34,6 @@ from webhook.xds.reviews import ReviewMetrics, Reviews
 from webhook.xds.server import AdsServer
 from webhook.xds.zones import Zones
 
-_FILES: Final = ("tls_cert", "tls_key")
 _PORT: Final = "sidecar.xds_port"
 """The port that sidecars call is the one that is listened on: the Service is headless."""
 
@@ -82,17 +81,7 @@ def _check_port(settings: Settings) -> None:
 
 
 def _certificate(settings: Settings, metrics: Metrics) -> CertificateWatch:
-    def given(key: str) -> Path:
-        path: Path | None = getattr(settings, key)
-        return path or Path()
-
-    missing = [key for key in _FILES if getattr(settings, key) is None]
-    if missing:
-        flags = [f"--{key.replace('_', '-')} FILE with PEM" for key in missing]
-        raise SettingsError(
-            [f"{key}: found nothing, expected {flag}" for key, flag in zip(missing, flags, strict=True)]
-        )
-    return CertificateWatch(CertificateFiles(*map(given, _FILES)), metrics.certificate)
+    return CertificateWatch(CertificateFiles(*given_files(settings)), metrics.certificate)
 
 
 def _parts(settings: Settings, api: Api, certificate: CertificateWatch, metrics: Metrics) -> _Parts:

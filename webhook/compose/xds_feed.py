@@ -44,7 +44,7 @@ class Feed:
         self._endpoints = EndpointSource()
         self._proxyless = Proxyless(settings.sidecar.cluster_domain)
         self._problems = EndpointProblems(self._endpoints.book, registry)
-        self._discovery = Discovery(api, _ignore, catalog, watching, configuration=settings.webhook_configuration)
+        self._discovery = Discovery(api, None, catalog, watching, configuration=settings.webhook_configuration)
         self._discovery.subscribe(self._catalog_changed)
         self._slices = EndpointSlices(api, self._slice_changed, watching)
         self._catalog = asyncio.Event()
@@ -87,10 +87,6 @@ class Feed:
         since = time.monotonic()
         self._tell(EDS, self._endpoints.put_slice(key, document), since=since)
         self._problems.stir()
-
-
-def _ignore(_catalog: Catalog) -> None:
-    """Do nothing: whoever wants the catalog here has subscribed."""
 
 
 def _tell_nobody(_type_url: str, _names: Iterable[str], *, since: float | None = None) -> None:

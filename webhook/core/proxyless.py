@@ -15,6 +15,7 @@ from webhook.core.outcome import Outcome, Skip, SkipReason
 from webhook.core.patch import PatchRecorder
 from webhook.core.pod import Pod
 from webhook.core.render import ANNOTATION_LIMIT
+from webhook.core.volume import MODE, TOKEN
 
 BOOTSTRAP: Final = "GRPC_XDS_BOOTSTRAP_CONFIG"
 """Where gRPC libraries look for their bootstrap, unless BOOTSTRAP_FILE names a file with one."""
@@ -26,18 +27,10 @@ POD_NAMESPACE: Final = "EVENKEEL_POD_NAMESPACE"
 AUTHORITIES_FILE: Final = "ca.pem"
 
 _TRUST: Final = f"metadata.annotations['{names.TRUST}']"
-_TOKEN_SECONDS: Final = 3600
 _AUTHORITIES: Final = {
     "downwardAPI": {"items": [{"path": AUTHORITIES_FILE, "fieldRef": {"apiVersion": "v1", "fieldPath": _TRUST}}]}
 }
-_TOKEN: Final = {
-    "serviceAccountToken": {
-        "audience": names.TOKEN_AUDIENCE,
-        "expirationSeconds": _TOKEN_SECONDS,
-        "path": names.TOKEN_FILE,
-    }
-}
-_VOLUME: Final = {"name": names.VOLUME, "projected": {"defaultMode": 0o444, "sources": [_AUTHORITIES, _TOKEN]}}
+_VOLUME: Final = {"name": names.VOLUME, "projected": {"defaultMode": MODE, "sources": [_AUTHORITIES, TOKEN]}}
 _MOUNT: Final = {"name": names.VOLUME, "mountPath": names.CONFIG_FOLDER, "readOnly": True}
 _FOLDER: Final = tuple(names.CONFIG_FOLDER.strip("/").split("/"))
 _PROXIES: Final = ("grpc_proxy", "https_proxy", "http_proxy", "HTTPS_PROXY")

@@ -10,9 +10,17 @@ from webhook.core import names
 from webhook.core.model import Json, JsonObject
 from webhook.core.pod import Pod
 
-_MODE: Final = 0o444
+MODE: Final = 0o444
 _TOKEN_SECONDS: Final = 3600
 """How long a token is good for; the kubelet has a new one after four fifths of that."""
+TOKEN: Final[Json] = {
+    "serviceAccountToken": {
+        "audience": names.TOKEN_AUDIENCE,
+        "expirationSeconds": _TOKEN_SECONDS,
+        "path": names.TOKEN_FILE,
+    }
+}
+"""The source of a projected volume by which a Pod can say who it is."""
 
 
 def volume(annotations: Mapping[str, str]) -> Json:
@@ -30,10 +38,9 @@ def _volume(annotations: tuple[str, ...]) -> Json:
         for each in annotations
     ]
     if names.IDENTITY not in annotations:
-        return {"name": names.VOLUME, "downwardAPI": {"defaultMode": _MODE, "items": items}}
-    token = {"audience": names.TOKEN_AUDIENCE, "expirationSeconds": _TOKEN_SECONDS, "path": names.TOKEN_FILE}
-    sources = [{"downwardAPI": {"items": items}}, {"serviceAccountToken": token}]
-    return {"name": names.VOLUME, "projected": {"defaultMode": _MODE, "sources": sources}}
+        return {"name": names.VOLUME, "downwardAPI": {"defaultMode": MODE, "items": items}}
+    sources = [{"downwardAPI": {"items": items}}, TOKEN]
+    return {"name": names.VOLUME, "projected": {"defaultMode": MODE, "sources": sources}}
 
 
 def is_our_volume(found: JsonObject) -> bool:

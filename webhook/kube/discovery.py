@@ -66,14 +66,17 @@ class Discovery:
     def __init__(
         self,
         api: Api,
-        publish: Callable[[Catalog], None],
+        publish: Callable[[Catalog], None] | None,
         metrics: CatalogMetrics,
         watching: DiscoveryMetrics,
         *,
         pace: Pace | None = None,
         configuration: str = "evenkeel",
     ) -> None:
-        """Take what to call with each catalog; `configuration` is the webhook configuration that publishes our CAs."""
+        """Take what to call with each catalog, None where subscribers are all.
+
+        `configuration` is the webhook configuration that publishes our CAs.
+        """
         self._publish = publish
         self._metrics = metrics
         self._pace = pace or Pace()
@@ -182,7 +185,8 @@ class Discovery:
         before = self._catalog
         if catalog is before:
             return False
-        self._publish(catalog)
+        if self._publish is not None:
+            self._publish(catalog)
         self._catalog = catalog
         self._metrics.loaded(len(catalog.services), catalog.upstream_count, catalog.problems)
         self._tell(before, catalog)
