@@ -72,9 +72,8 @@ async def test_unary_and_streaming_calls_and_20_megabytes(fleet):
 async def test_a_stream_silent_for_60_seconds_lives_while_the_fleet_changes(fleet):
     """Two messages a minute apart on one stream; meanwhile 10 -> 5 -> 10 -> 3 servers are followed, and replaced.
 
-    One test, so that the minute is used: nothing may fail in scaling up, nor in a replacement one at a time in which
-    a new server is ready for longer than the DNS refresh before an old one leaves. What is lost where most or all
-    servers vanish in one instant is reported as measured.
+    One test, so that the minute is used. Nothing may fail, as an old server serves for longer than the DNS refresh
+    after it was told to end, and in a replacement one at a time a new one was ready for as long before.
     """
     stays = servers(fleet).pods[0].address
     silent = asyncio.create_task(_silent_streams(fleet))
@@ -90,12 +89,8 @@ async def test_a_stream_silent_for_60_seconds_lives_while_the_fleet_changes(flee
         seen = f", a new server's first RPC after {seconds:.1f} s" if seconds is not None else ""
         print(f"\n{name}: {tally.rpcs} RPCs, {tally.failed} failed{seen}", dict(tally.errors) or "")
 
-    reported = ("scale to 5", "scale to 3", "all at once")
     assert finished.get(stays, 0) >= 1
-    assert {name: tally.failed for name, (tally, _) in report.items() if name not in reported} == {
-        "scale to 10": 0,
-        "one at a time": 0,
-    }
+    assert {name: tally.failed for name, (tally, _) in report.items()} == dict.fromkeys(report, 0)
 
 
 async def _silent_streams(fleet):

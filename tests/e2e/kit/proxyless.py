@@ -44,6 +44,8 @@ OPEN: Final = "open"
 PORT: Final = 50051
 _SERVER: Final = f"{SETTINGS.xds_service}.{SETTINGS.own_namespace}.svc"
 _READY: Final = {"tcpSocket": {"port": PORT}, "periodSeconds": 1}
+_LINGERS: Final = {"preStop": {"sleep": {"seconds": 1}}}
+"""Long enough for clients to hear that it leaves."""
 Line = dict[str, Any]
 
 
@@ -146,7 +148,7 @@ class Backends:
         name = f"{self._service}-{next(self._numbers)}"
         fields = {"POD_NAME": "metadata.name", "POD_IP": "status.podIP"}
         env = [{"name": key, "valueFrom": {"fieldRef": {"fieldPath": path}}} for key, path in fields.items()]
-        container = {"name": "app", "image": "grpc-echo", "env": env, "readinessProbe": _READY}
+        container = {"name": "app", "image": "grpc-echo", "env": env, "readinessProbe": _READY, "lifecycle": _LINGERS}
         pod = await self._node.run(
             {"metadata": {"name": name, "namespace": builders.NAMESPACE}, "spec": {"containers": [container]}}
         )
