@@ -44,6 +44,20 @@ def _name_behind_an_address(api: FakeApi) -> None:
     api.put(builders.service("users", clusterIP="10.0.0.9", annotations={names.CAPTURE: names.ENABLED}))
 
 
+@fault("older-pods", Result.WARNING, "created before calls to orders.shop were to be captured")
+def _pods_older_than_what_is_asked(api: FakeApi) -> None:
+    api.find("Namespace", "shop")["metadata"]["annotations"] = {names.CAPTURE: names.ENABLED}
+
+
+@fault("privileged-ports", Result.WARNING, "node old-1 runs cri-o://1.36.0")
+def _runtime_that_keeps_low_ports_for_root(api: FakeApi) -> None:
+    node = world.node("old-1")
+    node["status"]["nodeInfo"]["containerRuntimeVersion"] = "cri-o://1.36.0"
+    api.put(node)
+    [container] = api.find("Deployment", "evenkeel-webhook")["spec"]["template"]["spec"]["containers"]
+    container.setdefault("env", []).append({"name": "EVENKEEL_SIDECAR_PRIVILEGED_PORTS", "value": "true"})
+
+
 @fault("xds-ready", Result.FAILED, "0 of 2 replicas of Deployment evenkeel-system/evenkeel-xds are ready")
 def _nobody_pushes(api: FakeApi) -> None:
     _ask_for_pushing(api)

@@ -61,6 +61,7 @@ def test_names_that_are_not_captured_are_told_with_the_reason_and_what_would_do(
     assert (said.count("sessionAffinity"), said.endswith("; and 2 more")) == (5, True)
     assert found.remedy == (
         "what is not headless: kubectl annotate namespace shop evenkeel.dev/discovery=xds",
+        "a port below 1024: the setting sidecar.privileged_ports, if all container runtimes let anybody bind it",
         "what is meant so: kubectl annotate -n shop service NAME evenkeel.dev/capture=disabled",
     )
 

@@ -166,7 +166,7 @@ def of_live(document: Any, *around: Any) -> dict[str, Any]:
 
 
 def test_a_live_pod_captures_what_it_did_when_it_was_made() -> None:
-    """And its row says so; a Service that came later is not captured, one that is gone has no listener."""
+    """And its row says so; a Service that came later is not captured, and why; one that is gone has no listener."""
     document = live(SERVICES[0], service("gone"), capture="enabled", discovery="xds")
 
     found = of_live(document, SERVICES[0], service("late"))
@@ -174,6 +174,12 @@ def test_a_live_pod_captures_what_it_did_when_it_was_made() -> None:
     assert [(each["service"], len(each["ports"])) for each in found["captures"]["names"]] == [
         ("gone.shop", 0),
         ("orders.shop", 3),
+    ]
+    assert found["captures"]["left"] == [
+        {
+            "service": "late.shop",
+            "why": "the pod was created before somebody asked for it, and aliases are for life; make it anew",
+        }
     ]
     [pod] = found["pods"]
     assert (list(pod["captures"]), pod["discovery"], pod["mode"]) == (["gone.shop", "orders.shop"], "xds", "sidecar")

@@ -38,7 +38,7 @@ def test_a_healthy_cluster_is_done(run: Run) -> None:
     assert (code, err) == (0, "")
     assert "\x1b" not in out
     assert out.splitlines()[0] == "Kubernetes"
-    assert out.splitlines()[-1] == "40 checks: 40 ok"
+    assert out.splitlines()[-1] == "42 checks: 42 ok"
 
 
 def test_warnings_alone_are_no_failure(run: Run) -> None:

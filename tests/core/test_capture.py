@@ -22,7 +22,6 @@ from webhook.core.capture import (
     is_our_alias,
     keep_captures,
     service_hostnames,
-    why_unfit,
 )
 from webhook.core.model import DiscoveryMode, ServiceRef, SidecarSettings
 from webhook.core.pod import Pod, read_pod, served_ports
@@ -46,11 +45,13 @@ def found(
     return find_captures(of, known, view, given.get("settings", SETTINGS), wish=wish)
 
 
-def kept(pod: Pod, *objects: Any, mode: DiscoveryMode = DiscoveryMode.DNS) -> tuple[Capture, ...]:
+def kept(
+    pod: Pod, *objects: Any, mode: DiscoveryMode = DiscoveryMode.DNS, settings: SidecarSettings = SETTINGS
+) -> tuple[Capture, ...]:
     """Say what a live Pod captures beside some objects."""
     known = catalog(*objects)
     view, _ = make_view(known, pod.namespace, None, mode)
-    return keep_captures(pod, known, view, SETTINGS)
+    return keep_captures(pod, known, view, settings)
 
 
 def names_of(captures: Captures) -> list[str]:
@@ -169,7 +170,7 @@ def test_only_upstreams_that_the_pod_sees_are_balanced() -> None:
         (service(sessionAffinity="ClientIP"), "sessionAffinity keeps a client with one pod"),
         (service(internalTrafficPolicy="Local"), "internalTrafficPolicy keeps calls on the node"),
         (service("orders", port(50051)), "none of its ports is declared gRPC"),
-        (service("orders", port(80, "grpc")), "may not bind its port 80: it is below 1024"),
+        (service("orders", port(80, "grpc")), "may not bind its port 80 without the setting"),
         (service("orders", port(80, "b", targetPort="api"), port(8000, "grpc")), "may not bind its port 80"),
         (
             service("orders", port(8000, "grpc", targetPort=8080), port(8080, "b", targetPort=9090)),
@@ -203,6 +204,29 @@ def test_what_could_break_an_app_is_left_alone(made: Any, why: str) -> None:
 def test_what_only_looks_odd_is_captured(made: Any) -> None:
     """A number below 1024 that no pod listens on was of no use before; a port may be two ports' target."""
     assert names_of(found(made)) == ["orders.shop"]
+
+
+def test_ports_below_1024_are_captured_where_the_operator_says_that_they_can_be() -> None:
+    """All of them; one that only translates is still of no use."""
+    web = service("web", port(443, "grpc"), port(80, "http"))
+    orders = service("orders", port(80, "grpc", targetPort=50051))
+    allowed = SidecarSettings(privileged_ports=True)
+
+    captures = {each.service.name: each for each in found(web, orders, settings=allowed).captured}
+
+    assert listens(captures["web"]) == [(80, "web.shop:80", False), (443, "web.shop:443", True)]
+    assert [port for port, _, _ in listens(captures["orders"])] == [50051]
+
+
+def test_a_live_pod_listens_below_1024_only_where_it_may() -> None:
+    """Its Service may have got such a port since; a listener that cannot be had would be refused again and again."""
+    moved = service("orders", port(80, "grpc"), port(50051, "grpc-b"))
+
+    [before] = kept(LIVE, moved)
+    [allowed] = kept(LIVE, moved, settings=SidecarSettings(privileged_ports=True))
+
+    assert [port for port, _, _ in listens(before)] == [50051]
+    assert [port for port, _, _ in listens(allowed)] == [80, 50051]
 
 
 @pytest.mark.parametrize("ports", [7, "x", [7], [{"protocol": []}], [{"protocol": {"a": 1}, "port": 1}], None])
@@ -393,7 +417,6 @@ def test_values_compare_by_content() -> None:
     """Configurations are kept by them."""
     assert found(service()) == found(service())
     assert hash(found(service()).captured) == hash(found(service()).captured)
-    assert why_unfit(catalog(service()).services[ORDERS]) == ""
 
 
 PODS = strategies.pods()

@@ -55,13 +55,15 @@ async def world(tmp_path_factory) -> AsyncIterator[World]:
     Those of tests/apps are made when a Pod first names one: some need a language that may be absent.
     """
     folder = tmp_path_factory.mktemp("world")
+    settings = folder / "settings.yaml"
+    settings.write_text("sidecar: {privileged_ports: true}\n")
     known = {
         **images(folder),
         "grpc-echo": program(folder / "grpc-echo", "server.py"),
         "grpc-caller": program(folder / "grpc-caller", "gateway.py"),
     }
     async with (
-        Webhook(folder) as webhook,
+        Webhook(folder, flags=("--settings", str(settings))) as webhook,
         Node(images=known, fallback=apps.images(folder), folder=folder / "pods") as node,
     ):
         yield World(Cluster(node, webhook), node, webhook)

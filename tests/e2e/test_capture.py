@@ -23,7 +23,7 @@ MIXED = {
             {
                 "name": "app",
                 "image": apps.MIXED,
-                "args": ["grpc=50051", "greets=3306", "echoes=5432", "tls=8443", "http=8081", "greets=2525"],
+                "args": ["grpc=50051", "greets=3306", "echoes=5432", "tls=443", "http=80", "greets=2525", "grpc=81"],
                 "env": [{"name": "MIXED_CERTIFICATE", "value": "/app/mixed.crt"}],
                 "readinessProbe": {"tcpSocket": {"port": 50051}, "periodSeconds": 1},
             }
@@ -138,16 +138,23 @@ async def test_a_protocol_on_a_grpc_port_whose_server_speaks_first_goes_through(
 
 async def test_tls_on_a_grpc_port_goes_through_to_the_server_that_has_the_certificate(tickets):
     """The sidecar has none for that name, so that a verified answer is the server's own."""
-    found = await talk.tls(tickets.client, "mixed:8443")
+    found = await talk.tls(tickets.client, "mixed:443")
 
     assert found["pod"] in {"mixed-0", "mixed-1"}
 
 
 async def test_http_1_on_a_grpc_port_goes_through(tickets):
     """Its answer is the server's."""
-    found = await talk.http(tickets.client, "http://mixed.tickets:8081/")
+    found = await talk.http(tickets.client, "http://mixed.tickets/")
 
     assert found["pod"] in {"mixed-0", "mixed-1"}
+
+
+async def test_ports_below_1024_are_balanced_where_the_operator_allows_it(tickets):
+    """By an Envoy of an ordinary user, which may bind them as this node's Pods let everybody."""
+    found = await talk.call(tickets.client, "python", "mixed:81", rpcs=20)
+
+    assert found["mixed:81"]["backends"] == {pod.address: 10 for pod in tickets.mixed}
 
 
 async def test_aliases_that_the_pod_had_are_kept(tickets):

@@ -13,7 +13,9 @@ from webhook.check import (
     judge_dry_run,
     judge_endpoints,
     judge_namespaces,
+    judge_older,
     judge_pods,
+    judge_runtimes,
     judge_services,
     judge_workloads,
 )
@@ -117,6 +119,12 @@ async def _captures(context: Context) -> Finding:
     return judge_captures.judge_captures(await facts.labelled(), await facts.catalog(), injector)
 
 
+async def _runtimes(context: Context) -> Finding:
+    if not (await context.installed.sidecar()).privileged_ports:
+        return ok("only ports from 1024 on are to be captured")
+    return judge_runtimes.judge_runtimes(await context.facts.listed(resources.NODES))
+
+
 @_where_labelled
 async def _declared(context: Context) -> Finding:
     facts = context.facts
@@ -149,6 +157,12 @@ async def _up_to_date(context: Context) -> Finding:
     return judge_pods.judge_up_to_date(
         await facts.injected(), await facts.catalog(), await context.installed.injector()
     )
+
+
+@_of_this_version
+async def _older(context: Context) -> Finding:
+    facts = context.facts
+    return judge_older.judge_older(await facts.injected(), await facts.catalog(), await context.installed.injector())
 
 
 @_of_this_version
@@ -235,12 +249,14 @@ WORKLOADS: Final = (
     Check(_NAMESPACES, "not-declared", "headless Services say that they are gRPC", _declared, _UP),
     Check(_NAMESPACES, "ambiguous-paths", "no gRPC service is claimed twice", _ambiguous, _UP),
     Check(_NAMESPACES, "captured-names", "names that are to be captured are", _captures, _UP),
+    Check(_NAMESPACES, "privileged-ports", "sidecars may bind the ports that they are to", _runtimes, _UP),
     Check(_NAMESPACES, "endpoints", "what is pushed of endpoints is all of them", _endpoints, _UP),
     Check(_NAMESPACES, "service-annotations", "what Services say is understood", _service_words, _UP),
     Check(_PODS, "workload-annotations", "what workloads say is understood", _workload_words, _UP),
     Check(_PODS, "http-proxy", "no HTTP proxy takes calls to localhost", _proxies, _UP),
     Check(_PODS, "bare-pods", "every Pod that should have a sidecar has one", _bare, _UP),
     Check(_PODS, "configuration", "Pods' configurations are up to date", _up_to_date, _UP),
+    Check(_PODS, "older-pods", "no Pod is older than what only new Pods get", _older, _UP),
     Check(_PODS, "bootstrap", "Pods started with the bootstrap of now", _bootstrap, _UP),
     Check(_PODS, "envoy-image", "Pods run the Envoy of now", _envoy, _UP),
     Check(_PODS, "dns-rate", "the sidecars' DNS queries are bearable", _dns, _UP),

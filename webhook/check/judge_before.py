@@ -42,8 +42,8 @@ def judge_server(major: int, minor: int, git: str) -> Finding:
 
 def judge_kubelets(nodes: Iterable[JsonObject]) -> Finding:
     """Judge the versions of all kubelets on Linux; Windows nodes get no sidecar."""
-    linux = [node for node in nodes if _os(node) != "windows"]
-    old = [f"node {_name(node)} runs kubelet {_kubelet(node)}" for node in linux if not _new_enough(node)]
+    linux = linux_nodes(nodes)
+    old = [f"node {node_name(node)} runs kubelet {_kubelet(node)}" for node in linux if not _new_enough(node)]
     if old:
         need = f"upgrade these nodes to {_dotted(KUBELET)} or newer: older ones start no sidecar before the app"
         return failed(*old, remedy=need)
@@ -51,6 +51,16 @@ def judge_kubelets(nodes: Iterable[JsonObject]) -> Finding:
         return warning("the cluster has no Linux node yet")
     versions = sorted({_kubelet(node) for node in linux})
     return ok(f"{len(linux)} with {', '.join(versions)}")
+
+
+def linux_nodes(nodes: Iterable[JsonObject]) -> list[JsonObject]:
+    """Give the nodes on which Pods can have a sidecar."""
+    return [node for node in nodes if _os(node) != "windows"]
+
+
+def node_name(node: JsonObject) -> str:
+    """Give a node's name."""
+    return str(node["metadata"]["name"])
 
 
 def _new_enough(node: JsonObject) -> bool:
@@ -65,10 +75,6 @@ def _kubelet(node: JsonObject) -> str:
 def _os(node: JsonObject) -> str:
     said = (node.get("status") or {}).get("nodeInfo", {}).get("operatingSystem")
     return str(said or (node["metadata"].get("labels") or {}).get(names.OS_LABEL) or "linux")
-
-
-def _name(node: JsonObject) -> str:
-    return str(node["metadata"]["name"])
 
 
 def _dotted(version: tuple[int, int]) -> str:

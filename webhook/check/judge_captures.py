@@ -49,6 +49,7 @@ def _plain(namespace: str, catalog: Catalog, injector: Injector) -> Sidecar | No
 def _remedy(namespace: str) -> tuple[str, ...]:
     return (
         f"what is not headless: kubectl annotate namespace {namespace} {names.DISCOVERY}={DiscoveryMode.XDS}",
+        "a port below 1024: the setting sidecar.privileged_ports, if all container runtimes let anybody bind it",
         f"what is meant so: kubectl annotate -n {namespace} service NAME {names.CAPTURE}={names.DISABLED}",
     )
 

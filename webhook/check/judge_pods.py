@@ -36,6 +36,13 @@ def living(pods: Iterable[JsonObject]) -> Iterator[tuple[JsonObject, Pod]]:
             continue
 
 
+def injected(pods: Iterable[JsonObject]) -> Iterator[tuple[JsonObject, Pod]]:
+    """Give the Pods that run or will and have a sidecar of ours, each with our view of it."""
+    for one, pod in living(pods):
+        if any(map(is_our_container, pod.init_containers)):
+            yield one, pod
+
+
 def judge_bare(pods: Iterable[JsonObject], catalog: Catalog, settings: SidecarSettings) -> Finding:
     """Judge whether every Pod that should have a sidecar has one."""
     told, count = [], 0
@@ -50,7 +57,7 @@ def judge_bare(pods: Iterable[JsonObject], catalog: Catalog, settings: SidecarSe
 def judge_up_to_date(pods: Iterable[JsonObject], catalog: Catalog, injector: Injector) -> Finding:
     """Judge whether Pods carry the configuration that the Services of now ask for."""
     told, count = [], 0
-    for one, pod in _injected(pods):
+    for one, pod in injected(pods):
         count += 1
         try:
             wanted = injector.refresh(pod, catalog)
@@ -72,7 +79,7 @@ def judge_bootstrap(pods: Iterable[JsonObject], injector: Injector) -> Finding:
     wanted = {mode: _bootstrap(injector, mode) for mode in DiscoveryMode}
     told = [
         (one, "started with an older bootstrap")
-        for one, pod in _injected(pods)
+        for one, pod in injected(pods)
         if pod.annotations.get(names.BOOTSTRAP) != wanted[_mode_of(pod)]
     ]
     return together(by_owner(told, warning), ok())
@@ -93,15 +100,9 @@ def _bootstrap(injector: Injector, mode: DiscoveryMode) -> str:
 def judge_envoy(pods: Iterable[JsonObject], settings: SidecarSettings) -> Finding:
     """Judge whether Pods run the Envoy that they would be given now."""
     told = []
-    for one, pod in _injected(pods):
+    for one, pod in injected(pods):
         wanted = read_pod_annotations(pod.labels, pod.annotations).overrides.image or settings.image
         runs = next(each.get("image") for each in pod.init_containers if is_our_container(each))
         if runs != wanted:
             told.append((one, f"with {runs}, now it would be {wanted}"))
     return together(by_owner(told, warning), ok(settings.image))
-
-
-def _injected(pods: Iterable[JsonObject]) -> Iterator[tuple[JsonObject, Pod]]:
-    for one, pod in living(pods):
-        if any(map(is_our_container, pod.init_containers)):
-            yield one, pod

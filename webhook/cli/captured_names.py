@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from webhook.core import names
 from webhook.core.annotations import namespace_words
-from webhook.core.capture import Capture, Captures, keep_captures
+from webhook.core.capture import Capture, Captures, keep_captures, not_carried
 from webhook.core.catalog import Catalog
+from webhook.core.inject import Injector
 from webhook.core.model import Overrides, ServiceRef, SidecarSettings
 from webhook.core.pod import Pod
 from webhook.core.source import Source, find_source
 from webhook.core.view import View, make_view
+
+_OLDER: Final = "the pod was created before somebody asked for it, and aliases are for life; make it anew"
 
 
 class Sight(NamedTuple):
@@ -34,17 +37,24 @@ def discovery(source: Source) -> dict[str, Any]:
     return {"mode": source.mode.value, "said": source.said, "against": source.against}
 
 
-def captured(found: Captures | None, pod: Pod, catalog: Catalog, sight: Sight, settings: SidecarSettings) -> Any:
+def captured(found: Captures | None, pod: Pod, catalog: Catalog, sight: Sight, injector: Injector) -> Any:
     """Give the names that go through the sidecar, and those that were to and do not; the keys are stable.
 
     `found` is what an admission decided; None where the Pod has its sidecar, and captures what it does for life.
     """
-    captures = found or Captures(keep_captures(pod, catalog, sight.view, settings))
-    left = [*captures.left, *_said_not_to_be(pod, catalog, sight.view, settings)]
+    captures = found or _of_a_live_pod(pod, catalog, sight, injector)
+    left = [*captures.left, *_said_not_to_be(pod, catalog, sight.view, injector.settings)]
     return {
         "names": [_capture(each) for each in captures.captured],
         "left": [{"service": str(ref), "why": why} for ref, why in left],
     }
+
+
+def _of_a_live_pod(pod: Pod, catalog: Catalog, sight: Sight, injector: Injector) -> Captures:
+    anew = injector.anew(pod, catalog)
+    later = not_carried(pod, anew.captures) if anew else ()
+    kept = keep_captures(pod, catalog, sight.view, injector.settings)
+    return Captures(kept, tuple((ref, _OLDER) for ref in later))
 
 
 def _capture(capture: Capture) -> dict[str, Any]:

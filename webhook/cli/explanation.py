@@ -72,7 +72,7 @@ def explain(subject: Subject, engine: Engine) -> dict[str, Any]:
         **found,
         "discovery": discovery(sight.source) if goes else None,
         "routes": _routes(subject, overrides, kept, sight.view, engine.settings) if goes else None,
-        "captures": captured(decided, pod, catalog, sight, engine.settings) if goes else None,
+        "captures": captured(decided, pod, catalog, sight, injector) if goes else None,
         "leftOut": _left_out(subject, overrides, kept, sight) if goes else [],
         "ingress": {"port": port, "why": _why_ingress(overrides, port, unclear, engine.settings)} if goes else None,
         "warnings": _warnings(subject, injector, found["problems"]),

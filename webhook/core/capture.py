@@ -15,11 +15,11 @@ from typing import Final
 
 from webhook.core import names
 from webhook.core.catalog import Catalog
+from webhook.core.dialled import dialled_ports, forbidden_ports, why_unfit
 from webhook.core.model import (
     DiscoveryMode,
     JsonObject,
     Service,
-    ServicePort,
     ServiceRef,
     SidecarSettings,
     Upstream,
@@ -30,11 +30,8 @@ from webhook.core.view import View
 _FIRST: Final = int(IPv4Address("127.64.0.0"))
 _ADDRESSES: Final = 2**22
 """127.64.0.0/10: loopback on every Linux, and used by nobody else."""
-_LOWEST: Final = 1024
-"""Port that everybody may bind. Some container runtimes let a Pod bind smaller ones without privilege, some do not."""
 _LOCALHOST: Final = "localhost"
 _TAKES_PUSHING: Final = f"it is not headless: that takes {names.DISCOVERY}: {DiscoveryMode.XDS}"
-_NOT_DECLARED: Final = f"none of its ports is declared gRPC: name one grpc, or set annotation {names.UPSTREAM}"
 _NAMES: Final = 3
 """By which every namespace may call a Service; its own also by the bare one."""
 
@@ -98,7 +95,7 @@ def find_captures(pod: Pod, catalog: Catalog, view: View, settings: SidecarSetti
         if service.ref in before:
             continue
         hostnames = service_hostnames(service.ref, pod.namespace, settings.cluster_domain)
-        if why := why_unfit(service) or places.why_not(service, hostnames):
+        if why := why_unfit(service, settings) or places.why_not(service, hostnames):
             left.append((service.ref, why))
         else:
             address = places.address(service.ref)
@@ -106,16 +103,15 @@ def find_captures(pod: Pod, catalog: Catalog, view: View, settings: SidecarSetti
     return Captures((*kept, *captured), tuple(left))
 
 
-def why_unfit(service: Service) -> str:
-    """Say why the names of a Service cannot be captured in any Pod, or nothing."""
-    return (
-        service.unfit or _two_meanings(service) or _privileged(service) or ("" if service.declared else _NOT_DECLARED)
-    )
-
-
 def keep_captures(pod: Pod, catalog: Catalog, view: View, settings: SidecarSettings) -> tuple[Capture, ...]:
     """Say what a live Pod's sidecar listens on: its aliases stay for life, whatever becomes of their Services."""
     return _kept(pod, catalog, view, carried_addresses(pod), settings)
+
+
+def not_carried(pod: Pod, captures: Captures) -> tuple[ServiceRef, ...]:
+    """Give what a live Pod has no aliases for although a new one would: it was created before they were asked for."""
+    carried = carried_addresses(pod)
+    return tuple(each.service for each in captures.captured if each.service not in carried)
 
 
 def carried_addresses(pod: Pod) -> Mapping[ServiceRef, str]:
@@ -185,7 +181,7 @@ class _Places:
             return "its name means the pod itself"
         if taken := [name for name in hostnames if name in self._names]:
             return f"the pod gives the name {taken[0]} a meaning of its own"
-        for port in _dialled(service):
+        for port in dialled_ports(service):
             if port in self._ports:
                 return self._ports[port].format(port) + ", and two cannot"
         return ""
@@ -212,7 +208,7 @@ def _kept(
         return ()
     seen = {service.ref: service for service in view.services}
     # What another Service targets here is no matter: it could take a name away from a Pod that has had it all along.
-    serves = {*served_ports(pod), *_everywhere(settings), *range(_LOWEST)}
+    serves = {*served_ports(pod), *_everywhere(settings), *forbidden_ports(settings)}
     found = []
     for ref, address in before.items():
         service = seen.get(ref) or catalog.services.get(ref)
@@ -220,42 +216,6 @@ def _kept(
         own = tuple(each for each in listens if each.port not in serves)
         found.append(Capture(ref, address, service_hostnames(ref, pod.namespace, settings.cluster_domain), own))
     return tuple(found)
-
-
-def _dialled(service: Service) -> dict[int, int]:
-    """Map every port that clients of a Service dial to the Service's number of it.
-
-    The name of a headless Service leads to its pods, so their own ports are dialled too; its numbers work only with us.
-    """
-    needed = (port for port in service.ports if not (service.headless and _only_ours(port)))
-    found = {port.number: port.number for port in needed}
-    if service.headless:
-        for port in service.ports:
-            if port.target is not None:
-                found.setdefault(port.target, port.number)
-    return found
-
-
-def _two_meanings(service: Service) -> str:
-    """Say which port of a headless Service the app may mean in two ways: by its number, and as another one's target.
-
-    Dialled without us it is the pods' own; captured, what the Service calls so.
-    """
-    numbers = {port.number: port.target for port in service.ports}
-    for port in service.ports if service.headless else ():
-        if port.target != port.number and port.target in numbers and numbers[port.target] != port.target:
-            return f"its port {port.target} is also what the pods listen on for its port {port.number}"
-    return ""
-
-
-def _only_ours(port: ServicePort) -> bool:
-    """Say whether a number of a headless Service is one that nobody serves, and that we may not bind either."""
-    return port.number < _LOWEST and port.target not in (None, port.number)
-
-
-def _privileged(service: Service) -> str:
-    lowest = min(_dialled(service), default=_LOWEST)
-    return f"the sidecar may not bind its port {lowest}: it is below {_LOWEST}" if lowest < _LOWEST else ""
 
 
 def _listens(service: Service, view: View) -> tuple[Listen, ...]:
@@ -269,7 +229,7 @@ def _listens(service: Service, view: View) -> tuple[Listen, ...]:
     others = {port.number: _passing(service, port.number, port.target) for port in service.ports}
     return tuple(
         Listen(dialled, balanced.get(number) or others[number], grpc=number in balanced)
-        for dialled, number in sorted(_dialled(service).items())
+        for dialled, number in sorted(dialled_ports(service).items())
     )
 
 

@@ -76,13 +76,24 @@ class Injector:
         """
         if is_proxyless(pod):
             return refresh_proxyless(catalog.trust)
+        sidecar = self._again(pod, catalog, live=True)
+        if sidecar is None:
+            return None
+        return {key: sidecar.annotations[key] for key in names.REFRESHED if key in sidecar.annotations}
+
+    def anew(self, pod: Pod, catalog: Catalog) -> Sidecar | None:
+        """Give the sidecar that a live Pod of ours would have if it were created now; None where it would have none."""
+        try:
+            return self._again(pod, catalog, live=False)
+        except PodRejected:
+            return None
+
+    def _again(self, pod: Pod, catalog: Catalog, *, live: bool) -> Sidecar | None:
         reading = read_pod_annotations(pod.labels, pod.annotations)
         if reading.problems:
             raise PodRejected(reading.problems)
-        sidecar = self._renderer.render(pod, reading.overrides, None, catalog, live=True)
-        if isinstance(sidecar, Skip):
-            return None
-        return {key: sidecar.annotations[key] for key in names.REFRESHED if key in sidecar.annotations}
+        sidecar = self._renderer.render(pod, reading.overrides, None, catalog, live=live)
+        return None if isinstance(sidecar, Skip) else sidecar
 
     def _without_sidecar(self, pod: Pod, reading: Reading, catalog: Catalog) -> Outcome:
         if reading.problems:

@@ -18,7 +18,6 @@ from webhook.core.lint_service import lint_service
 from webhook.core.model import JsonObject, Namespace
 from webhook.core.outcome import Outcome, SkipReason
 from webhook.core.pod import Pod, read_pod
-from webhook.core.source import namespace_source
 from webhook.core.workloads import DEFAULT_NAMESPACE, Template, pod_template
 
 _MEANT: Final = f"if that is meant, label the pods {names.INJECT}={names.DISABLED}"
@@ -44,8 +43,7 @@ def lint(document: JsonObject, catalog: Catalog, injector: Injector, namespace: 
     said = metadata.get("namespace") if isinstance(metadata, dict) else None
     place = str(said or (namespace.name if namespace else DEFAULT_NAMESPACE))
     if (document.get("apiVersion"), document.get("kind")) == ("v1", "Service"):
-        mode, _ = namespace_source(catalog.namespace(place), injector.settings)
-        return tuple(dict.fromkeys(lint_service(document, catalog, place, mode)))
+        return tuple(dict.fromkeys(lint_service(document, catalog, place, injector.settings)))
     template = pod_template(document)
     if template is None:
         return ()

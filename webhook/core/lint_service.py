@@ -8,13 +8,14 @@ from typing import Any, Final
 
 from webhook.core import names
 from webhook.core.annotations import label_warnings, nearest, shown
-from webhook.core.capture import why_unfit
 from webhook.core.catalog import Catalog
-from webhook.core.model import DiscoveryMode, JsonObject, Problem, Service
+from webhook.core.dialled import why_unfit
+from webhook.core.model import DiscoveryMode, JsonObject, Problem, Service, SidecarSettings
 from webhook.core.named_ports import NamedPorts
 from webhook.core.pod import is_port
 from webhook.core.service_annotations import ServiceWords, read_service_annotations
 from webhook.core.services import read_service, says_grpc
+from webhook.core.source import namespace_source
 
 _UNRESOLVED: Final = "target-port-unknown"
 _DECLARING: Final = ("grpc", "kubernetes.io/h2c")
@@ -30,12 +31,10 @@ _MANY_PORTS: Final = 100
 _EVERY_CLUSTER: Final = "kube-system"
 
 
-def lint_service(
-    document: JsonObject, catalog: Catalog, namespace: str, mode: DiscoveryMode = DiscoveryMode.DNS
-) -> Iterator[str]:
+def lint_service(document: JsonObject, catalog: Catalog, namespace: str, settings: SidecarSettings) -> Iterator[str]:
     """Give what is wrong, ignored or ambiguous about a Service, judged as if it were in the catalog already.
 
-    `mode` says where Pods of its namespace learn of endpoints: where they are pushed it need not be headless.
+    Where endpoints are pushed to the Pods of its namespace it need not be headless.
     """
     service, problems = read_service(document, _resolving(document, namespace), default_namespace=namespace)
     yield from (problem.message for problem in problems)
@@ -47,6 +46,7 @@ def lint_service(
     said = _texts(document.get("metadata"), "annotations")
     words = read_service_annotations(said, "")
     yield from _unresolved(spec, service, catalog.problems)
+    mode, _ = namespace_source(catalog.namespace(namespace), settings)
     pushed = mode is DiscoveryMode.XDS and bool(service.pushed)
     if pushed:
         service = replace(service, upstreams=service.pushed)
@@ -55,7 +55,7 @@ def lint_service(
     elif words.upstream is None:
         yield from _not_declared(spec, service)
     yield from _without_effect(said, service, words)
-    yield from _not_captured(service, words)
+    yield from _not_captured(service, words, settings)
     yield from _ambiguous(service, catalog)
     yield from _nobody_there(service, catalog)
     if len(service.upstreams) > _MANY_PORTS:
@@ -108,9 +108,9 @@ def _unresolved(spec: JsonObject, service: Service, problems: Iterable[Problem])
                     yield f"{problem.message}; give a container port that name, or write the number"
 
 
-def _not_captured(service: Service, words: ServiceWords) -> Iterator[str]:
+def _not_captured(service: Service, words: ServiceWords, settings: SidecarSettings) -> Iterator[str]:
     if words.capture and (service.upstreams or service.pushed):
-        why = why_unfit(service) if service.upstreams else service.unfit or f"it is not headless; {_OR_PUSH}"
+        why = why_unfit(service, settings) if service.upstreams else service.unfit or f"it is not headless; {_OR_PUSH}"
         if why:
             yield f"annotation {names.CAPTURE}={names.ENABLED} has no effect: {why}"
 

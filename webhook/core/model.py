@@ -257,6 +257,9 @@ class SidecarSettings:
     """Where sidecars learn of endpoints, unless a Pod or its Namespace says otherwise."""
     capture: bool = False
     """Whether calls to the names of Services go through the sidecar, unless somebody says otherwise."""
+    privileged_ports: bool = False
+    """Whether they may have ports below 1024: for clusters whose container runtimes let an ordinary user bind these, as
+    containerd (2.0 and newer) and Docker do."""
     xds_service: str = "evenkeel-xds"
     """The headless Service of `evenkeel xds`, in our namespace."""
     xds_port: int = 18000
