@@ -146,8 +146,13 @@ def catalog(*objects: Json, default_namespace: str = NAMESPACE) -> Catalog:
 
 
 def injector(settings: SidecarSettings | None = None) -> Injector:
-    """Make an injector with the shipped templates."""
-    return Injector(settings or SidecarSettings(), templates(), dump)
+    """Give an injector with the shipped templates, one for the same settings: it remembers what does not change."""
+    return _injector(settings or SidecarSettings())
+
+
+@cache
+def _injector(settings: SidecarSettings) -> Injector:
+    return Injector(settings, templates(), dump)
 
 
 @cache
