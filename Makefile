@@ -107,6 +107,7 @@ bench: $(STAMP) ## Measure admissions, the data plane and pushed endpoints; the 
 	PYTHONPATH=. $(PY) benchmarks/visibility.py --json build/bench/visibility.json
 	@$(call on_a_cluster,bench,\
 	  PYTHONPATH=. $(PY) benchmarks/catalog.py --json build/bench/catalog.json && \
+	  PYTHONPATH=. $(PY) benchmarks/tokens.py --json build/bench/tokens.json && \
 	  PYTHONPATH=. $(PY) -m webhook.node.sandbox -- $(PY) benchmarks/creation.py --json build/bench/creation.json)
 
 .PHONY: bench-smoke
@@ -117,6 +118,7 @@ bench-smoke: $(STAMP) ## Run the benchmarks for a few seconds, to see that they 
 	PYTHONPATH=. $(PY) benchmarks/visibility.py --smoke
 	@$(call on_a_cluster,bench-smoke,\
 	  PYTHONPATH=. $(PY) benchmarks/catalog.py --smoke && \
+	  PYTHONPATH=. $(PY) benchmarks/tokens.py --smoke && \
 	  PYTHONPATH=. $(PY) -m webhook.node.sandbox -- $(PY) benchmarks/creation.py --smoke)
 
 # The sources of packages are the machine's own business, so no address is written down.

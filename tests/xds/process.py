@@ -99,6 +99,13 @@ class XdsProcess:
         """End it."""
         await self.stop()
 
+    @property
+    def pid(self) -> int:
+        """Give its process id; RuntimeError where it was never started."""
+        if self._process is None:
+            raise RuntimeError("it was never started")
+        return self._process.pid
+
     async def serving(self) -> Self:
         """Wait until clients are served."""
         await self.listening("health", "xds")
