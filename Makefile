@@ -4,7 +4,6 @@
 SHELL := /bin/bash
 
 PYTHON ?= python3
-WORKERS ?= 2
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
@@ -51,9 +50,8 @@ demo: $(STAMP) ## Run the whole path on this machine: admission, Envoys, gRPC ca
 test: unit packaging e2e ## Run all tests
 
 .PHONY: unit
-# Reading the folders that have none of them takes every worker seconds.
 unit: $(STAMP) ## Run the tests that need neither a network nor namespaces (under a minute)
-	@$(PY) -m pytest -q -n $(WORKERS) --dist loadfile --ignore=tests/cluster --ignore=tests/e2e -m "not e2e and not packaging and not demo and not cluster" $(PYTEST)
+	@$(PY) tests/side_by_side.py unit $(PYTEST)
 
 .PHONY: demo-test
 demo-test: $(STAMP) ## Run the demo as a person would and check what it prints, draws and leaves behind
@@ -71,7 +69,7 @@ e2e: $(STAMP) ## Run real Envoys and real gRPC in Pods of their own namespaces
 	  $(PY) $$app >/dev/null || { code=$$?; [ $$code -eq 3 ] && [ "$${CI:-}" != true ]; } || exit 1; done
 	@why=$$($(PY) -m webhook.node.sandbox -- true 2>&1) && code=0 || code=$$?; \
 	if [ $$code -eq 0 ]; then \
-	  $(PY) tests/e2e/together.py $(PYTEST); \
+	  $(PY) tests/side_by_side.py e2e $(PYTEST); \
 	elif [ $$code -eq 2 ] && [ "$${CI:-}" != true ]; then \
 	  echo "make e2e: skipped, nothing was tested here. $$why"; \
 	else \
