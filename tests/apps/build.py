@@ -56,7 +56,7 @@ class Node:
 def go_app() -> Path:
     """Find the application in Go, or build it; Absent or BuildFailed say why it cannot be had."""
     try:
-        return build._cached(_GO_APP)["app"]
+        return build.cached(_GO_APP)["app"]
     except GoAbsent as error:
         raise Absent("Go is absent: install Go 1.26 or newer") from error
 
@@ -70,7 +70,7 @@ def node() -> Node:
     folder = root / f"node-{_digest(program)}"
     if not folder.exists():
         root.mkdir(parents=True, exist_ok=True)
-        with build._lock(root / "lock"):
+        with build.locked(root / "lock"):
             if not folder.exists():
                 _install(folder)
     return Node(Path(program), folder / "node_modules")

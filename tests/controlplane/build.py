@@ -128,7 +128,7 @@ def programs(*families: str) -> Programs:
     found: dict[str, Path] = {}
     for family in (FAMILIES[name] for name in families):
         assets = os.environ.get(ASSETS) if family.from_assets else None
-        found |= _given(family, Path(assets)) if assets else _cached(family)
+        found |= _given(family, Path(assets)) if assets else cached(family)
     return Programs(found)
 
 
@@ -170,7 +170,8 @@ def _given(family: Family, assets: Path) -> dict[str, Path]:
     return {name: assets / name for name in family.packages}
 
 
-def _cached(family: Family) -> dict[str, Path]:
+def cached(family: Family) -> dict[str, Path]:
+    """Find a family's programs outside the repository, or build them there; BuildFailed or GoAbsent say why not."""
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "evenkeel" / "controlplane"
     go = find_go()
     folder = root / _digest(family, go)
@@ -179,7 +180,7 @@ def _cached(family: Family) -> dict[str, Path]:
         return paths
     folder.mkdir(parents=True, exist_ok=True)
     # One lock for all families: two Go builds at a time only take each other's cores.
-    with _lock(root / "lock"):
+    with locked(root / "lock"):
         for name, path in paths.items():
             if not path.exists():
                 _build(family, name, path, go)
@@ -196,7 +197,8 @@ def _digest(family: Family, go: str) -> str:
 
 
 @contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
+    """Keep others from what is done meanwhile; waits until they are done."""
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from tests import builders
-from tests.apps import proxyless as apps
+from tests.apps import build
 from tests.apps.build import Absent
 from tests.e2e.kit.proxyless import OPEN, PORT, Backends, calling, endpoint, plane, said, token, write_program
 from webhook.core import names
@@ -32,7 +32,7 @@ def image(request) -> str:
     """Give the image of a client; where its language is absent the test is skipped, and fails in CI."""
     if request.param == "go":
         try:
-            apps.go_client()
+            build.go_app()
         except Absent as error:
             if os.environ.get("CI") == "true":
                 pytest.fail(str(error))
@@ -43,9 +43,9 @@ def image(request) -> str:
 def found_image(folder: Path, name: str) -> Image | None:
     """Make the image of a client."""
     if name == "proxyless-go":
-        return Image({"/app/app": apps.go_client()}, ("/app/app",))
+        return Image({"/app/app": build.go_app()}, ("/app/app", "proxyless"))
     if name == "proxyless-python":
-        words = shlex.join([sys.executable, str(apps.HERE / "python" / "proxyless.py")])
+        words = shlex.join([sys.executable, str(build.HERE / "python" / "proxyless.py")])
         return Image({"/app/app": write_program(folder / name, words)}, ("/app/app",))
     return None
 

@@ -2,11 +2,13 @@
 //
 //	app server PORT
 //	app client [-rpcs N] [-deadline SECONDS] [-authority NAME] TARGET ...
+//	app proxyless TARGET ...
 //
 // The server answers every unary method with a JSON document that says which pod it is. The client makes its calls to
 // each target over one connection and prints, by target, who answered how many and which errors there were.
 // A target is what grpc.NewClient takes: HOST:PORT is resolved by gRPC's own resolver, passthrough:///HOST:PORT by the
-// dialer.
+// dialer. Proxyless, it makes calls over one connection to each target until it is ended, and prints a line for each ten
+// times a second: when, who answered how many, and which errors there were.
 package main
 
 import (
@@ -70,7 +72,10 @@ func run(arguments []string) error {
 	if len(arguments) > 1 && arguments[0] == "client" {
 		return ask(arguments[1:])
 	}
-	return errors.New("expected: server PORT, or client [flags] TARGET ...")
+	if len(arguments) > 1 && arguments[0] == "proxyless" {
+		return watch(arguments[1:])
+	}
+	return errors.New("expected: server PORT, client [flags] TARGET ..., or proxyless TARGET ...")
 }
 
 // serve listens as Go does: on all addresses, and with nobody else on the port.
@@ -162,9 +167,13 @@ func once(connection *grpc.ClientConn, deadline time.Duration) (answer, error) {
 func (found *tally) add(who answer, err error) {
 	if err != nil {
 		found.Failed++
-		found.Errors[status.Code(err).String()+": "+status.Convert(err).Message()]++
+		found.Errors[described(err)]++
 		return
 	}
 	found.Backends[who.Address]++
 	found.Pods[who.Pod]++
+}
+
+func described(err error) string {
+	return status.Code(err).String() + ": " + status.Convert(err).Message()
 }
