@@ -51,6 +51,7 @@ class Tickets:
 async def tickets(world):
     """Apply everything once; wait until the sidecars have asked the DNS."""
     documents = captured.read("tickets")
+    await world.apply("exported", "other")
     # First those that are called on many ports, so that the sidecars know all of them when they start.
     world.node.services.apply(captured.service(documents, "mixed"))
     mixed = await captured.stateful(world, "mixed", "tickets", MIXED, 2)
@@ -63,7 +64,8 @@ async def tickets(world):
         {name: deployment.pods[0] for (_, name), deployment in world.cluster.deployments.items() if "peer" in name},
         asyncio.create_task(talk.tcp(client, "mixed", 3306, first="server", wait="/tmp/enough")),
     )
-    await captured.settled(client, {"app-server-headless:12345": 3, "grpc-server:8080": 3, "mixed:50051": 2})
+    expected = {"app-server-headless:12345": 3, "grpc-server:8080": 3, "mixed:50051": 2, "c.other:50051": 2}
+    await captured.settled(client, expected)
     return found
 
 
@@ -86,6 +88,20 @@ async def test_go_is_balanced_also_where_its_dialer_resolves_the_name(tickets):
     found = await talk.call(tickets.client, "go", "passthrough:///app-server-headless:12345")
 
     assert [dict.fromkeys(tickets.servers, 10)] == [tally["backends"] for tally in found.values()]
+
+
+@pytest.mark.parametrize("language", apps.LANGUAGES)
+async def test_a_service_that_another_namespace_exports_is_balanced_by_its_longer_names(tickets, world, language):
+    """Its bare name may be somebody else's here, and stays as it is."""
+    apps.needed(language)
+    targets = [f"c.other{form}:50051" for form in ("", ".svc", ".svc.cluster.local")]
+
+    found = await talk.call(tickets.client, language, *targets, rpcs=20)
+    aliases = {name for alias in tickets.client.document["spec"]["hostAliases"] for name in alias["hostnames"]}
+
+    even = dict.fromkeys(world.deployment("other", "c").addresses, 10)
+    assert {target: tally["backends"] for target, tally in found.items()} == dict.fromkeys(targets, even)
+    assert {"c", "c.other"} & aliases == {"c.other"}
 
 
 @pytest.mark.parametrize("language", apps.LANGUAGES)
@@ -167,8 +183,8 @@ async def test_aliases_that_the_pod_had_are_kept(tickets):
     assert code == 0
     assert aliases[0] == {"ip": "192.0.2.7", "hostnames": ["ledger", "ledger.example"]}
     assert ["192.0.2.7", "ledger", "ledger.example"] in lines
-    assert set(captured_names) == {"app-server-headless", "grpc-server", "mixed", "peer"}
-    assert len(set(captured_names.values())) == 4
+    assert set(captured_names) == {"app-server-headless", "grpc-server", "mixed", "peer", "c.other"}
+    assert len(set(captured_names.values())) == 5
     assert all(address.startswith("127.") and address != "127.0.0.1" for address in captured_names.values())
 
 
