@@ -77,8 +77,7 @@ e2e: $(STAMP) ## Run real Envoys and real gRPC in Pods of their own namespaces
 
 .PHONY: test-cluster
 test-cluster: $(STAMP) ## Run the tests against a real etcd, kube-apiserver and controller manager (needs Go; built once)
-	@$(call on_a_cluster,test-cluster,timeout --foreground 2400 \
-	  $(PY) -m webhook.node.sandbox -- $(PY) -m pytest -q -m cluster tests/cluster tests/deploy $(PYTEST))
+	@$(call on_a_cluster,test-cluster,$(PY) tests/side_by_side.py cluster $(PYTEST))
 
 .PHONY: lint
 lint: $(STAMP) ## Check style, types, import contracts and YAML; all problems at once

@@ -1,9 +1,9 @@
 """Runs parts of the tests side by side, each a pytest of its own: they wait more than they compute.
 
-    python tests/side_by_side.py unit|e2e [pytest's own arguments]
+    python tests/side_by_side.py unit|e2e|cluster [pytest's own arguments]
 
 Every part reads only its own files. What a later part prints comes after the first; the exit code is that of the worst.
-The end-to-end parts each run in a sandbox, which has a network of its own.
+Those that run Pods each have a sandbox, with a network of its own.
 """
 
 from __future__ import annotations
@@ -17,10 +17,13 @@ from pathlib import Path
 from typing import IO, Final, NamedTuple
 
 _HERE: Final = Path(__file__).parent
-_LIMIT: Final = ("timeout", "--foreground", "900")
+_LIMIT: Final = ("timeout", "--foreground", "1800")
 _SANDBOX: Final = (sys.executable, "-m", "webhook.node.sandbox", "--")
 _FLEET: Final = ("e2e/test_fleet.py", "test_compose.py", "test_compose_xds.py")
 _CORE: Final = ("core",)
+_RECONCILED: Final = ("permissions", "reconciler", "reconciler_leader", "shop", "upgrade")
+_PUSHED: Final = ("push", "push_outages", "push_services", "xds_auth")
+_LIVE: Final = tuple(f"cluster/test_{name}.py" for name in (*_PUSHED, *_RECONCILED))
 _AROUND: Final = ("cli", "check", "kube", "manifests", "server", "tls")
 
 
@@ -47,6 +50,11 @@ _KINDS: Final = {
         "not e2e and not packaging and not demo and not cluster",
         (),
         (_only(_CORE), _only(_AROUND), _without(_HERE, *_CORE, *_AROUND, "e2e", "cluster")),
+    ),
+    "cluster": Kind(
+        "cluster",
+        (*_LIMIT, *_SANDBOX),
+        (_only(_LIVE), [*_without(_HERE / "cluster", *_LIVE), str(_HERE / "deploy")]),
     ),
     "e2e": Kind("e2e", (*_LIMIT, *_SANDBOX), (_without(_HERE / "e2e", *_FLEET), _only(_FLEET))),
 }

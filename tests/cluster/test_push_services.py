@@ -140,7 +140,7 @@ async def test_odd_slices_and_annotations_are_named_and_the_rest_is_served(shop,
 
 
 async def test_a_service_that_turns_into_one_with_an_address_and_back(shop, world) -> None:
-    """Which takes deleting it: its own calls fail meanwhile, at most, and those to its neighbour do not."""
+    """Which takes deleting it: its own calls fail meanwhile, and those to its neighbour do not."""
     servers, neighbours = shop.servers.several(2), shop.servers.several(2)
     await shop.published("turning").put(servers)
     await shop.published("far").write()
@@ -149,10 +149,14 @@ async def test_a_service_that_turns_into_one_with_an_address_and_back(shop, worl
     await shop.reached("caller", servers, authority="turning")
     callers, path = shop.callers("caller"), f"/api/v1/namespaces/{NAMESPACE}/services/turning"
 
+    async def is_gone() -> bool:
+        return (await callers.run(rpcs=1, authority="turning")).failed == 1
+
     async with callers.load("neighbour", rate=RATE, authority=f"products:{DIALLED}") as tally:
         found: list[Tally] = []
         for spec in ({"clusterIP": None}, {}, {"clusterIP": None}):
             await world.rest.delete(path)
+            await until(is_gone, "unknown to the caller")
             await world.apply([service("turning", **spec)], namespace=NAMESPACE)
             found.append(await shop.spread("caller", servers, authority="turning"))
 
