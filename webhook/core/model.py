@@ -259,7 +259,7 @@ class SidecarSettings:
     """Whether calls to the names of Services go through the sidecar, unless somebody says otherwise."""
     privileged_ports: bool = False
     """Whether they may have ports below 1024: for clusters whose container runtimes let an ordinary user bind these, as
-    containerd (2.0 and newer) and Docker do."""
+    containerd (2.0 and newer) and Docker do. Switched off, it takes these ports from live Pods: make them anew then."""
     xds_service: str = "evenkeel-xds"
     """The headless Service of `evenkeel xds`, in our namespace."""
     xds_port: int = 18000
