@@ -124,20 +124,24 @@ def test_connections_of_the_sidecar_itself_are_not_let_in() -> None:
 
 
 def test_the_address_that_was_dialled_chooses_the_route_whatever_the_authority() -> None:
-    """By a header that only the listener sets, over whatever the app says, and that no upstream sees."""
+    """By a header that only the listener sets, over whatever the app says, and that no upstream sees.
+
+    It says the address and the port; an operator's own template may say the listener's name.
+    """
     found = files(ORDERS, capture="enabled")
     [routes] = found.captures["resources"]
+    address = by_name(found.listeners)["orders.shop:8000"]["address"]["socket_address"]["address"]
     manager = filters(by_name(found.listeners)["orders.shop:8000"]["filter_chains"][0])
     [mutation] = manager["early_header_mutation_extensions"][0]["typed_config"]["mutations"]
 
     assert mutation["append"] == {
         "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-        "header": {"key": "evenkeel-captured", "value": "orders.shop:8000"},
+        "header": {"key": "evenkeel-captured", "value": "%DOWNSTREAM_LOCAL_ADDRESS%"},
     }
     assert (routes["vhost_header"], routes["request_headers_to_remove"]) == ("evenkeel-captured", ["evenkeel-captured"])
     assert {host["name"]: host["domains"] for host in routes["virtual_hosts"]} == {
-        "orders.shop:8000": ["orders.shop:8000"],
-        "orders.shop:50051": ["orders.shop:50051"],
+        "orders.shop:8000": [f"{address}:8000", "orders.shop:8000"],
+        "orders.shop:50051": [f"{address}:50051", "orders.shop:50051"],
         "gone": ["*"],
     }
 
@@ -278,6 +282,15 @@ def test_whatever_is_captured_everything_named_is_there(document: Any, objects: 
         listener_name(capture, each.port) for capture in made.captures.captured for each in capture.listens if each.grpc
     }
     assert envoys.parse(*found) >= 3
+
+
+def test_what_all_captured_listeners_have_in_common_is_written_once() -> None:
+    """Or a Pod could carry fewer of them: its annotations have a limit."""
+    services = [service(f"orders-{number}", port(8000, "grpc")) for number in range(10)]
+
+    text = sidecar(*services, capture="enabled").annotations[names.LISTENERS]
+
+    assert text.count("%DOWNSTREAM_LOCAL_ADDRESS%") == 1
 
 
 def test_a_pod_of_no_shape_is_still_told() -> None:

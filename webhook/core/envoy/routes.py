@@ -65,9 +65,10 @@ class Routes:
     def captured(self, captures: Iterable[Capture]) -> Json:
         """Give the RouteConfiguration for captured names: by the address that a call came to, whatever its authority.
 
-        That travels in a header which the listener sets and this configuration takes away.
+        That travels in a header which the listener sets and this configuration takes away: the address and port, or the
+        listener's name where an operator's own template prefers that.
         """
-        balanced = [(listener_name(one, each.port), each) for one in captures for each in one.listens if each.grpc]
+        balanced = [(one, each) for one in captures for each in one.listens if each.grpc]
         actions = {each.upstream: self._to(each.upstream) for _, each in balanced}
         return {
             "@type": f"{_TYPE}RouteConfiguration",
@@ -75,8 +76,12 @@ class Routes:
             "vhost_header": _CAPTURED_HEADER,
             "request_headers_to_remove": [_CAPTURED_HEADER],
             "virtual_hosts": [
-                {"name": name, "domains": [name], "routes": [{"match": _EVERYTHING, "route": actions[each.upstream]}]}
-                for name, each in balanced
+                {
+                    "name": listener_name(one, each.port),
+                    "domains": [f"{one.address}:{each.port}", listener_name(one, each.port)],
+                    "routes": [{"match": _EVERYTHING, "route": actions[each.upstream]}],
+                }
+                for one, each in balanced
             ]
             # Connections outlive the listener that they came in by.
             + [{"name": "gone", "domains": ["*"], "routes": [_answer("the name is balanced no more; connect anew")]}],
