@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import pytest
@@ -21,13 +20,6 @@ from webhook.core.model import DiscoveryMode, Namespace, SidecarSettings
 
 SETTINGS = SidecarSettings()
 INJECTOR = builders.injector()
-PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
-CONFIGURATION: Json = {
-    "kind": "MutatingWebhookConfiguration",
-    "webhooks": [
-        {"name": "inject.evenkeel.dev", "clientConfig": {"caBundle": base64.b64encode(PEM.encode()).decode()}}
-    ],
-}
 ORDERS = service("orders", port(80, "grpc", targetPort=8080), port(5432, "db"))
 SHOP = builders.namespace("shop", labels={names.INJECT: names.ENABLED})
 
@@ -35,13 +27,13 @@ SHOP = builders.namespace("shop", labels={names.INJECT: names.ENABLED})
 def known(*objects: Json, **words: str) -> Catalog:
     """Give a catalog whose namespace says these words."""
     annotations = {f"{names.DOMAIN}/{key}": text for key, text in words.items()}
-    return build_catalog([*objects, builders.namespace("shop", annotations=annotations), CONFIGURATION])
+    return build_catalog([*objects, builders.namespace("shop", annotations=annotations), world.TRUSTED])
 
 
 def injected(*services: Json, **words: str) -> Json:
     """Make a live Pod that says these words."""
     annotations = {f"{names.DOMAIN}/{key}": text for key, text in words.items()}
-    return world.injected(builders.pod(annotations=annotations), *services, CONFIGURATION)
+    return world.injected(builders.pod(annotations=annotations), *services, world.TRUSTED)
 
 
 def test_names_that_are_captured_are_counted() -> None:

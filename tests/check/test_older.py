@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import jsonpatch
@@ -24,13 +23,6 @@ from webhook.core.model import DiscoveryMode
 from webhook.core.pod import read_pod
 
 INJECTOR = builders.injector()
-PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
-CONFIGURATION: Json = {
-    "kind": "MutatingWebhookConfiguration",
-    "webhooks": [
-        {"name": "inject.evenkeel.dev", "clientConfig": {"caBundle": base64.b64encode(PEM.encode()).decode()}}
-    ],
-}
 ORDERS, USERS = service("orders"), service("users", clusterIP="10.0.0.7")
 
 
@@ -41,13 +33,13 @@ def space(**words: str) -> Json:
 
 def known(*objects: Any) -> Catalog:
     """Give a catalog."""
-    return build_catalog([*objects, CONFIGURATION])
+    return build_catalog([*objects, world.TRUSTED])
 
 
 def test_a_pod_that_has_all_of_it_is_only_counted() -> None:
     """Captured names and a token; or nothing, where nobody asks."""
     words = {"capture": "enabled", "discovery": "xds"}
-    pods = [world.injected(builders.pod(), ORDERS, USERS, space(**words), CONFIGURATION)]
+    pods = [world.injected(builders.pod(), ORDERS, USERS, space(**words), world.TRUSTED)]
 
     assert judge_older(pods, known(ORDERS, USERS, space(**words)), INJECTOR).found == ("1 looked at",)
     assert judge_older([world.injected(builders.pod())], known(ORDERS), INJECTOR).result is Result.OK
@@ -85,7 +77,7 @@ def test_a_pod_without_a_token_is_named() -> None:
     [
         builders.pod(),
         world.injected(builders.pod(annotations={names.CAPTURE: "disabled"}), ORDERS),
-        world.injected(builders.pod(annotations={names.MODE: "proxyless"}), CONFIGURATION),
+        world.injected(builders.pod(annotations={names.MODE: "proxyless"}), world.TRUSTED),
         world.injected(builders.pod(), ORDERS) | {"status": {"phase": "Failed"}},
     ],
     ids=["bare", "declines", "proxyless", "ended"],

@@ -25,6 +25,14 @@ SYSTEM = names.SYSTEM_NAMESPACE
 DNS_NAME = f"evenkeel-webhook.{SYSTEM}.svc"
 AUTHORITY = trustme.CA(organization_name="example.com", organization_unit_name="the cluster's own")
 STRANGER = trustme.CA(organization_name="example.com", organization_unit_name="somebody else")
+_PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+TRUSTED: Json = {
+    "kind": "MutatingWebhookConfiguration",
+    "webhooks": [
+        {"name": "inject.evenkeel.dev", "clientConfig": {"caBundle": base64.b64encode(_PEM.encode()).decode()}}
+    ],
+}
+"""By which a catalog knows whom sidecars that are pushed to are to trust."""
 
 
 def issue(ca: trustme.CA = AUTHORITY, *, name: str = DNS_NAME, begins: float = -10, ends: float = 80) -> bytes:
