@@ -8,11 +8,9 @@ process. Nothing is asserted about time; a wrong answer ends the run with exit c
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import random
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -23,15 +21,15 @@ from typing import Any, Final
 from crowd import fill, service
 from fleet import fleet
 from machine import cpu_seconds, memory_mib, two_cores
+from measuring import flags, measured
 from paced import answer_length, call_paced
 from process import Running, reconciler, webhook
 from report import Report, median, quantile
 
 from tests.cluster.kit.controlplane import ControlPlane
 from tests.cluster.kit.rest import Rest
-from tests.controlplane.build import GoAbsent, programs
+from tests.controlplane.build import programs
 
-_ABSENT: Final = 3
 _QUIET_SECONDS: Final = 300.0
 _NEWS_SECONDS: Final = 30.0
 _START: Final = {"services": "Services", "namespaces": "namespaces", "ready_s": "start to ready s",
@@ -170,19 +168,9 @@ async def run(folder: Path, length: Length, report: Report) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--smoke", action="store_true", help="a few seconds, to see that it works")
-    options = parser.parse_args(arguments)
-    report = Report()
-    with tempfile.TemporaryDirectory(prefix="evenkeel-bench-") as folder:
-        try:
-            failed = asyncio.run(run(Path(folder), _SMOKE if options.smoke else _WHOLE, report))
-        except GoAbsent as error:
-            report.say(str(error))
-            return _ABSENT
-    report.write(options.json)
-    return 1 if failed else 0
+    options = flags(__doc__).parse_args(arguments)
+    length = _SMOKE if options.smoke else _WHOLE
+    return measured(options.json, lambda folder, report: run(folder, length, report))
 
 
 if __name__ == "__main__":

@@ -8,11 +8,9 @@ webhook share the machine's cores. Ends with exit code 1 where a Pod was refused
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import re
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -20,17 +18,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+from measuring import ABSENT, flags, measured
 from report import Report, median, quantile
 from reviews import usual_pod
 
 from tests.cluster.kit.install import injected, installed, render
 from tests.cluster.kit.rest import Rest, RestError
 from tests.cluster.kit.world import World
-from tests.controlplane.build import GoAbsent, programs
+from tests.controlplane.build import programs
 from webhook.core import names
 from webhook.node import sandbox
 
-_ABSENT: Final = 3
 _DURATION: Final = "apiserver_admission_webhook_admission_duration_seconds"
 _LABELS: Final = 'name="inject.evenkeel.dev"'
 _PODS: Final = {"where": "namespace", "asked_per_s": "asked/s", "created": "created", "failed": "failed",
@@ -146,23 +144,14 @@ async def run(folder: Path, rate: int, seconds: float, report: Report) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--smoke", action="store_true", help="a few seconds, to see that it works")
+    parser = flags(__doc__)
     parser.add_argument("--rate", type=int, default=50, help="Pods a second")
     options = parser.parse_args(arguments)
-    report = Report()
     if not sandbox.inside():
-        report.say("not in a sandbox: start it by `python -m webhook.node.sandbox -- ...`")
-        return _ABSENT
-    with tempfile.TemporaryDirectory(prefix="evenkeel-bench-") as folder:
-        try:
-            wrong = asyncio.run(run(Path(folder), options.rate, 3.0 if options.smoke else 60.0, report))
-        except GoAbsent as error:
-            report.say(str(error))
-            return _ABSENT
-    report.write(options.json)
-    return 1 if wrong else 0
+        Report().say("not in a sandbox: start it by `python -m webhook.node.sandbox -- ...`")
+        return ABSENT
+    seconds = 3.0 if options.smoke else 60.0
+    return measured(options.json, lambda folder, report: run(folder, options.rate, seconds, report))
 
 
 if __name__ == "__main__":

@@ -8,11 +8,9 @@ share the machine's cores. Nothing is asserted about time; a sidecar that was re
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import random
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,21 +19,20 @@ from typing import Any, Final
 import grpc
 from crowd import together
 from machine import cpu_seconds
+from measuring import flags, measured
 from report import Report, quantile
 
 from tests import builders
 from tests.cluster.kit.ads import token_of
 from tests.cluster.kit.controlplane import ControlPlane
-from tests.cluster.kit.install import NAMESPACE, XDS, pod, render, total
+from tests.cluster.kit.install import NAMESPACE, XDS, accounts, pod, total
 from tests.cluster.kit.pods import make_node
 from tests.cluster.kit.rest import Rest
-from tests.controlplane.build import GoAbsent, programs
+from tests.controlplane.build import programs
 from tests.xds.process import Sidecar, XdsProcess
 
-_ABSENT: Final = 3
 _ALL, _FEW = 1_000, 20
 _SHOP, _NODE, _ORDERS = "shop", "node-1", "orders.shop:50051"
-_KINDS: Final = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
 _BACK_OFF: Final = (0.25, 2.0)
 """Seconds after which a sidecar comes again, as sidecar_templates/ads.yaml says."""
 _PATIENCE: Final = 120.0
@@ -60,10 +57,10 @@ async def tokens(rest: Rest, count: int) -> list[str]:
     return issued
 
 
-async def storm(what: str, replica: XdsProcess, pid: int, shown: Sequence[str]) -> dict[str, Any]:
+async def storm(what: str, replica: XdsProcess, shown: Sequence[str]) -> dict[str, Any]:
     """Let everybody come, each until told of the endpoints it asks for."""
     before = total((await replica.health("/metrics"))[1], _REVIEWS)
-    cpu, begun = cpu_seconds(pid), time.monotonic()
+    cpu, begun = cpu_seconds(replica.pid), time.monotonic()
     told: list[float] = []
     again = refused = 0
 
@@ -94,7 +91,7 @@ async def storm(what: str, replica: XdsProcess, pid: int, shown: Sequence[str]) 
         "again": again,
         "reviews": int(reviews),
         "refused": refused,
-        "cpu_s": round(cpu_seconds(pid) - cpu, 2),
+        "cpu_s": round(cpu_seconds(replica.pid) - cpu, 2),
     }
 
 
@@ -104,12 +101,10 @@ async def run(folder: Path, count: int, report: Report) -> int:
     async with ControlPlane(folder / "plane", found) as plane, Rest(plane.kubeconfig) as rest:
         for namespace in (NAMESPACE, _SHOP):
             await plane.namespace(namespace)
-        for one in render(found["kustomize"], "self-managed"):
-            if one["kind"] in _KINDS:
-                await rest.apply(one)
+        for one in accounts(found["kustomize"]):
+            await rest.apply(one)
         await make_node(rest, _NODE)
-        service = builders.service("orders")
-        await rest.post(f"/api/v1/namespaces/{_SHOP}/services", service)
+        await rest.post(f"/api/v1/namespaces/{_SHOP}/services", builders.service("orders"))
         issued = await tokens(rest, count)
         kubeconfig = await plane.kubeconfig_for(XDS, NAMESPACE)
         rows = []
@@ -118,27 +113,18 @@ async def run(folder: Path, count: int, report: Report) -> int:
             home.mkdir()
             async with XdsProcess(home, kubeconfig, sidecar_own_namespace=NAMESPACE) as replica:
                 await replica.serving()
-                rows.append(await storm(what, replica, replica.pid, issued))
-                rows += [await storm("that it knows", replica, replica.pid, issued)] if number else []
+                rows.append(await storm(what, replica, issued))
+                if number:
+                    rows.append(await storm("that it knows", replica, issued))
     report.table("Tokens that a real API server reviews", _STORM, rows, "tokens")
     return sum(row["refused"] for row in rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--smoke", action="store_true", help="a few seconds, to see that it works")
-    options = parser.parse_args(arguments)
-    report = Report()
-    with tempfile.TemporaryDirectory(prefix="evenkeel-bench-") as folder:
-        try:
-            refused = asyncio.run(run(Path(folder), _FEW if options.smoke else _ALL, report))
-        except GoAbsent as error:
-            report.say(str(error))
-            return _ABSENT
-    report.write(options.json)
-    return 1 if refused else 0
+    options = flags(__doc__).parse_args(arguments)
+    count = _FEW if options.smoke else _ALL
+    return measured(options.json, lambda folder, report: run(folder, count, report))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 from tests.cluster.kit.ads import token_of
 from tests.cluster.kit.controlplane import ControlPlane
-from tests.cluster.kit.install import NAMESPACE, XDS, pod, render, total, until
+from tests.cluster.kit.install import NAMESPACE, XDS, accounts, pod, total, until
 from tests.cluster.kit.obtain import obtain
 from tests.cluster.kit.pods import make_node, run_pod
 from tests.cluster.kit.rest import Json, Rest
@@ -66,9 +66,8 @@ async def shop(tmp_path_factory) -> AsyncIterator[Shop]:
     ):
         for namespace in (NAMESPACE, "shop", "store"):
             await plane.namespace(namespace)
-        for one in render(obtain("kustomize")["kustomize"], "self-managed"):
-            if one["kind"] in ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"):
-                await rest.apply(one)
+        for one in accounts(obtain("kustomize")["kustomize"]):
+            await rest.apply(one)
         for node, zone in ZONES.items():
             await make_node(rest, node)
             await rest.patch(f"/api/v1/nodes/{node}", {"metadata": {"labels": {"topology.kubernetes.io/zone": zone}}})

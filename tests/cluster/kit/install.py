@@ -25,6 +25,7 @@ RECONCILER: Final = "evenkeel-reconciler"
 XDS: Final = "evenkeel-xds"
 DEPLOYMENTS: Final = (WEBHOOK, RECONCILER, XDS)
 _LIMIT: Final = 60.0
+_ACCOUNTS: Final = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
 
 
 def render(kustomize: Path, overlay: str) -> list[Json]:
@@ -85,6 +86,11 @@ class Installed:
         annotations = {"kubectl.kubernetes.io/restartedAt": str(time.time())}
         await self.world.rest.patch(path, {"spec": {"template": {"metadata": {"annotations": annotations}}}})
         await self.world.available(NAMESPACE, deployment)
+
+
+def accounts(kustomize: Path) -> list[Json]:
+    """Give what is shipped of service accounts, roles and bindings."""
+    return [one for one in render(kustomize, "self-managed") if one["kind"] in _ACCOUNTS]
 
 
 @asynccontextmanager
