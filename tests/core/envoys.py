@@ -27,6 +27,7 @@ _MODULES = (
     "extensions.clusters.dynamic_forward_proxy.v3.cluster_pb2",
     "extensions.filters.http.credential_injector.v3.credential_injector_pb2",
     "extensions.filters.http.dynamic_forward_proxy.v3.dynamic_forward_proxy_pb2",
+    "extensions.filters.http.grpc_stats.v3.config_pb2",
     "extensions.filters.http.router.v3.router_pb2",
     "extensions.filters.http.upstream_codec.v3.upstream_codec_pb2",
     "extensions.filters.listener.http_inspector.v3.http_inspector_pb2",

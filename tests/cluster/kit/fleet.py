@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tests.cluster.kit.install import until
+from tests.cluster.kit.install import scrape, until
 from tests.cluster.kit.rest import Json
 from tests.cluster.kit.world import World
 from webhook.core import names
+from webhook.core.model import Ports
 from webhook.demo.calls import Callers, Tally
 from webhook.node.pod import Pod
 
@@ -54,12 +56,25 @@ async def balanced(
 
     async def all_reached() -> bool:
         wanted = {pod.address for pod in live(world, namespace, name)}
+        # A server that has just gone may still be known. Calls of it are answered by the next one, which then has more.
+        if await _known(world, namespace, name, caller_name) != {len(wanted)}:
+            return False
         tally = await callers(world, namespace, caller_name).run(rpcs=4 * len(wanted), concurrency=1, **spec)
         return tally.failed == 0 and set(tally.backends) == wanted
 
     await until(all_reached, f"every live server of {namespace}/{name} reached, and no other")
     found = callers(world, namespace, caller_name)
     return await found.run(rpcs=100 * len(live(world, namespace, name)), concurrency=1, **spec)
+
+
+async def _known(world: World, namespace: str, name: str, caller_name: str) -> set[int]:
+    """Give how many servers the callers' sidecars know, by the metric that says so."""
+    metric, cluster = "envoy_cluster_membership_total", f"{name}.{namespace}_{PORT}"
+    where = {"port": Ports().probe, "path": "/stats/prometheus"}
+    found = (
+        scrape(pod.address, metric, **where, envoy_cluster_name=cluster) for pod in live(world, namespace, caller_name)
+    )
+    return {int(value) for value in await asyncio.gather(*found)}
 
 
 def evenly(tally: Tally) -> bool:

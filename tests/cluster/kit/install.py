@@ -157,10 +157,10 @@ def injected(document: Json) -> bool:
     return any(one["name"] == names.SIDECAR for one in document["spec"].get("initContainers") or ())
 
 
-async def scrape(address: str, name: str, *, port: int = 8080, **labels: str) -> float:
+async def scrape(address: str, name: str, *, port: int = 8080, path: str = "/metrics", **labels: str) -> float:
     """Give a metric's value, added up over the labels that are not named."""
     async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
-        text = (await client.get(f"http://{address}:{port}/metrics")).text
+        text = (await client.get(f"http://{address}:{port}{path}")).text
     return total(text, name, **labels)
 
 
