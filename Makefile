@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 # Runs something against a real control plane, whose programs are built once, outside the repository. Without Go (the
 # builder's 3) or namespaces (the sandbox's 2) it says so; in CI that is a failure.
 define on_a_cluster
-$(PY) tests/controlplane/build.py etcd kubernetes certmanager helm kustomize && go=0 || go=$$?; \
+$(PY) tests/controlplane/build.py etcd kubernetes certmanager helm kustomize prometheus && go=0 || go=$$?; \
 why=$$($(PY) -m webhook.node.sandbox -- true 2>&1) && sandbox=0 || sandbox=$$?; \
 if [ $$go -eq 0 ] && [ $$sandbox -eq 0 ]; then $(2); \
 elif { [ $$go -eq 3 ] || [ $$sandbox -eq 2 ]; } && [ "$${CI:-}" != true ]; then \

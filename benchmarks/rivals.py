@@ -21,6 +21,7 @@ from typing import Any, Final
 import jsonpatch
 import uvloop
 from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
 from pydantic import BaseModel, ConfigDict, Field
 from reviews import FEW, services, usual_pod
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -30,10 +31,11 @@ from webhook.core.inject import Injector
 from webhook.core.model import SidecarSettings
 from webhook.core.outcome import Sidecar
 from webhook.core.pod import read_pod
-from webhook.observe import Metrics, configure_logging
+from webhook.observe import configure_logging
 from webhook.server.listen import Server, bind, config
 from webhook.templates import dump, load_templates
 from webhook.tls.files import CertificateFiles
+from webhook.tls.metrics import CertificateMetrics
 from webhook.tls.watch import CertificateWatch
 
 _KEEP_ALIVE: Final = 180
@@ -115,7 +117,7 @@ def _sidecar() -> Sidecar:
 
 async def serve(app: ASGIApp, certificate: CertificateFiles) -> None:
     """Serve until the process is ended."""
-    tls = CertificateWatch(certificate, Metrics().certificate).live.listener
+    tls = CertificateWatch(certificate, CertificateMetrics(CollectorRegistry())).live.listener
     listener = bind("port", "127.0.0.1", 0)
     server = Server("rival", config(app, _KEEP_ALIVE, _SHUTDOWN, tls=tls), listener)
     gc.collect()

@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import time
 from collections import Counter as Tally
 from collections.abc import Sequence
 from enum import StrEnum
-from functools import cache
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import orjson
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import generate_latest
 
 from webhook import __version__
@@ -47,37 +45,15 @@ class Reason(StrEnum):
     BUG = "bug"
 
 
-_BUCKETS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-
-
 class Metrics:
-    """Every metric, in a registry of its own."""
+    """What every program has, in a registry of its own that the metrics of its parts join."""
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
-        self._admissions = Counter(
-            "evenkeel_admissions",
-            "Requests to /mutate by what became of them.",
-            ["result", "reason"],
-            registry=registry,
-        )
-        self._duration = Histogram(
-            "evenkeel_admission_duration_seconds",
-            "From a request's head to its answer.",
-            registry=registry,
-            buckets=_BUCKETS,
-        )
-        self._child = cache(self._admissions.labels)
         self.catalog = CatalogMetrics(registry)
-        self.certificate = CertificateMetrics(registry)
         Gauge("evenkeel_build_info", "1, with the version.", ["version"], registry=registry).labels(__version__).set(1)
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
-
-    def admission(self, result: Result, reason: StrEnum, seconds: float) -> None:
-        """Count one request."""
-        self._child(result.value, reason.value).inc()
-        self._duration.observe(seconds)
 
     def exposition(self) -> bytes:
         """Give all metrics as Prometheus reads them."""
@@ -116,34 +92,6 @@ class CatalogMetrics:
     def failed(self) -> None:
         """Count a change that was refused."""
         self._failures.inc()
-
-
-class CertificateMetrics:
-    """What is known of the serving certificate in use."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._expiry = Gauge(
-            "evenkeel_certificate_expiry_timestamp_seconds", "When the serving certificate expires.", registry=registry
-        )
-        self._remaining = Gauge(
-            "evenkeel_certificate_lifetime_remaining_ratio", "1 when issued, 0 when expired.", registry=registry
-        )
-        self._reloads = Counter(
-            "evenkeel_certificate_reloads", "New contents of the certificate's files.", ["result"], registry=registry
-        )
-        for result in ("loaded", "refused"):
-            self._reloads.labels(result)
-
-    def loaded(self, not_before: float, not_after: float) -> None:
-        """Describe a certificate that has come into use; the times are seconds since 1970."""
-        self._reloads.labels("loaded").inc()
-        self._expiry.set(not_after)
-        life = max(not_after - not_before, 1.0)
-        self._remaining.set_function(lambda: min(1.0, max(0.0, (not_after - time.time()) / life)))
-
-    def refused(self) -> None:
-        """Count a pair that was refused."""
-        self._reloads.labels("refused").inc()
 
 
 def render_json(_logger: Any, _method: str, event: dict[str, Any]) -> bytes:

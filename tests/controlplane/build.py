@@ -1,7 +1,7 @@
 """The programs of a real control plane, built from their published Go modules, once.
 
-`python tests/controlplane/build.py [kubernetes|etcd|helm|certmanager|kustomize ...]` exits with 0 when they are there,
-1 when they cannot be built, 3 where Go is absent.
+`python tests/controlplane/build.py [kubernetes|etcd|helm|certmanager|kustomize|prometheus ...]` exits with 0 when they
+are there, 1 when they cannot be built, 3 where Go is absent.
 """
 
 from __future__ import annotations
@@ -51,12 +51,18 @@ class Family:
     module: str = ""
     """Its version, as required in go.mod, is written into these variables."""
     stamps: Sequence[str] = ()
+    tags: str = ""
+    """What is left out of it, or let in."""
     from_assets: bool = False
 
     @property
     def folder(self) -> Path:
         """Give the Go module."""
         return HERE / self.name
+
+    def flags(self) -> tuple[str, ...]:
+        """Give the compiler's flags."""
+        return (*_FLAGS, "-tags", self.tags) if self.tags else _FLAGS
 
     def link_flags(self) -> str:
         """Give the linker's flags: no symbols, and the version."""
@@ -106,6 +112,15 @@ FAMILIES: Final = {
             module="sigs.k8s.io/kustomize/kustomize/v5",
             stamps=("sigs.k8s.io/kustomize/api/provenance.version={version}",),
         ),
+        Family(
+            "prometheus",
+            {"prometheus": "github.com/prometheus/prometheus/cmd/prometheus"},
+            minutes=4,
+            # It need not find its targets at every provider's.
+            tags="remove_all_sd,enable_kubernetes_sd",
+        ),
+        # Nothing of it is built: its CustomResourceDefinitions are read.
+        Family("prometheusoperator", {}, minutes=0, module="github.com/prometheus-operator/prometheus-operator"),
     )
 }
 
@@ -189,7 +204,9 @@ def cached(family: Family) -> dict[str, Path]:
 
 def _digest(family: Family, go: str) -> str:
     version = subprocess.run([go, "version"], capture_output=True, text=True, check=True, env=_environment()).stdout
-    digest = hashlib.sha256(repr((version, _FLAGS, family.link_flags(), sorted(family.packages.items()))).encode())
+    digest = hashlib.sha256(
+        repr((version, family.flags(), family.link_flags(), sorted(family.packages.items()))).encode()
+    )
     for path in sorted(family.folder.iterdir()):
         if path.name in {"go.mod", "go.sum"} or path.suffix == ".go":
             digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
@@ -212,7 +229,16 @@ def _build(family: Family, name: str, path: Path, go: str) -> None:
     _tell(f"building {name} (once; the first of its kind may take {family.minutes} minutes on two cores) ...")
     # In the same folder, so that the last step is a rename: nobody ever sees half a program.
     unfinished = path.with_name(f".{name}.{os.getpid()}")
-    command = [go, "build", *_FLAGS, "-ldflags", family.link_flags(), "-o", str(unfinished), family.packages[name]]
+    command = [
+        go,
+        "build",
+        *family.flags(),
+        "-ldflags",
+        family.link_flags(),
+        "-o",
+        str(unfinished),
+        family.packages[name],
+    ]
     try:
         seconds = _run(command, family.folder, name)
         unfinished.replace(path)

@@ -161,6 +161,7 @@ def _passing(listener: Any) -> str:
 
 def _cluster(cluster: Any) -> str:
     checked = ", asked for its health" if "health_checks" in cluster else ""
+    checked += ", counted by endpoint" if cluster.get("track_cluster_stats", {}).get("per_endpoint_stats") else ""
     if cluster.get("type") == "EDS":
         return f"pushed for {cluster['eds_cluster_config']['service_name']} {cluster['lb_policy'].lower()}{checked}"
     if cluster.get("cluster_type", {}).get("name") == "envoy.clusters.aggregate":

@@ -66,6 +66,15 @@ def test_a_cluster_dials_the_target_port_by_the_full_name() -> None:
     assert orders["cluster_type"]["typed_config"]["respect_dns_ttl"] is False
 
 
+def test_calls_are_counted_by_endpoint_where_the_operator_says_so() -> None:
+    """Of upstreams alone: the app is one endpoint, and names that are called unasked could be any number."""
+    settings = SidecarSettings(endpoint_metrics=True)
+    counted = resources.clusters(templates(), settings, VIEW.upstreams, 8080)["resources"]
+
+    assert [each["name"] for each in counted if "track_cluster_stats" in each] == ["orders.shop:50051"]
+    assert not [each["name"] for each in files(8080)[1]["resources"] if "track_cluster_stats" in each]
+
+
 def test_the_app_s_cluster_is_there_with_an_ingress() -> None:
     """And only then."""
     assert [each["name"] for each in files(8080)[1]["resources"]] == [

@@ -12,7 +12,8 @@ from tests.deploy.objects import COMPONENTS, read
 from webhook.kube.metrics import DiscoveryMetrics
 from webhook.observe import Metrics, Result
 from webhook.reconcile.metrics import ReconcilerMetrics
-from webhook.tls.metrics import PublishedMetrics
+from webhook.server.request_metrics import RequestMetrics
+from webhook.tls.metrics import CertificateMetrics, PublishedMetrics
 from webhook.xds.metrics import Ending, XdsMetrics
 from webhook.xds.refusals import Refusals
 
@@ -28,8 +29,8 @@ def _metrics(prefix: str) -> Iterator[str]:
 def test_every_metric_of_ours_exists() -> None:
     """Every process has its own from its first moment."""
     metrics = Metrics()
-    metrics.certificate.loaded(0, 1)
-    for part in (DiscoveryMetrics, ReconcilerMetrics, PublishedMetrics, XdsMetrics, Refusals):
+    RequestMetrics(metrics.registry, "admission", "/mutate")
+    for part in (CertificateMetrics, DiscoveryMetrics, ReconcilerMetrics, PublishedMetrics, XdsMetrics, Refusals):
         part(metrics.registry)
     known = set(re.findall(r"^# TYPE (\w+)", text_of(metrics), re.MULTILINE))
 
@@ -57,6 +58,19 @@ def test_clients_that_are_let_in_raise_no_alert() -> None:
     [passed_over] = re.findall(r'result!~"(\S+)"', ALERTS["EvenkeelClientsNotLetIn"]["expr"])
 
     assert counted == set(passed_over.split("|"))
+
+
+def test_a_certificate_that_is_not_loaded_is_none_that_has_expired() -> None:
+    """A program that has none says nothing, and one that begins says that it does not know: NaN is below no bound."""
+    metrics = Metrics()
+    before = text_of(metrics)
+    CertificateMetrics(metrics.registry)
+
+    assert "evenkeel_certificate" not in before
+    assert "evenkeel_certificate_lifetime_remaining_ratio NaN" in text_of(metrics)
+    assert ALERTS["EvenkeelCertificateNotRenewed"]["expr"].startswith(
+        "min(evenkeel_certificate_lifetime_remaining_ratio) <"
+    )
 
 
 def text_of(metrics: Metrics) -> str:

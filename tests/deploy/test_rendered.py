@@ -21,7 +21,7 @@ from webhook.settings import Settings, environment_name, keys, load_settings
 
 pytestmark = pytest.mark.cluster
 
-OPTIONS = ("alerts", "client-certificate", "network-policy", "pod-monitor", "service-monitor")
+OPTIONS = ("alerts", "client-certificate", "network-policy", "pod-monitor", "service-monitor", "sidecar-monitor")
 Objects = dict[tuple[str, str], Json]
 Render = Callable[..., Objects]
 

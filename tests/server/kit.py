@@ -31,14 +31,14 @@ class Webhook:
     ) -> None:
         self.metrics = Metrics()
         self.draining = False
-        mutate = Mutate(
+        self.mutate = Mutate(
             admitter=admitter,
             catalog=catalog,
             limits=limits or BodyLimits(4 * 1024 * 1024, 0.9),
             metrics=self.metrics,
             draining=lambda: self.draining,
         )
-        self.app = admission_app(mutate)
+        self.app = admission_app(self.mutate)
 
     async def post(self, content: Any, *, path: str = "/mutate", **request: Any) -> httpx.Response:
         """Send bytes, or a document as JSON, and give the answer."""

@@ -12,6 +12,8 @@ from webhook.core.catalog import Catalog
 from webhook.core.model import Problem
 from webhook.observe import Metrics, Reason, Result
 from webhook.server.health import Readiness, health_app
+from webhook.server.request_metrics import RequestMetrics
+from webhook.tls.metrics import CertificateMetrics
 
 
 async def _get(readiness: Readiness, path: str, metrics: Metrics | None = None) -> httpx.Response:
@@ -76,12 +78,13 @@ def test_a_published_catalog_is_no_longer_missing() -> None:
 async def test_metrics_are_exposed(name: str) -> None:
     """Every metric of the contract is there, with labels that only enums fill."""
     metrics = Metrics()
-    metrics.admission(Result.INJECTED, Reason.SELECTED, 0.0004)
+    RequestMetrics(metrics.registry, "admission", "/mutate").count(Result.INJECTED, Reason.SELECTED, 0.0004)
     problem: Any = Problem("no-port", "Service shop/orders", "has no port")
     metrics.catalog.loaded(3, 4, [problem, problem])
     metrics.catalog.failed()
-    metrics.certificate.loaded(1000.0, 2000.0)
-    metrics.certificate.refused()
+    certificate = CertificateMetrics(metrics.registry)
+    certificate.loaded(1000.0, 2000.0)
+    certificate.refused()
 
     answer = await _get(Readiness({}), "/metrics", metrics)
 

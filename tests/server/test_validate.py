@@ -20,7 +20,6 @@ from webhook.core.lint import lint
 from webhook.core.model import JsonObject
 from webhook.server.app import admission_app
 from webhook.server.body import BodyLimits
-from webhook.server.mutate import Mutate
 from webhook.server.validate import Validate
 
 KINDS = {
@@ -44,22 +43,14 @@ class Validating(Webhook):
 
     def __init__(self, lint: Any = shipped, catalog: Any = lambda: CATALOG, limits: BodyLimits | None = None) -> None:
         super().__init__()
-        several = BodyLimits(4 * 1024 * 1024, 0.9)
-        mutate = Mutate(
-            admitter=INJECTOR,
-            catalog=lambda: CATALOG,
-            limits=several,
-            metrics=self.metrics,
-            draining=lambda: self.draining,
-        )
         validate = Validate(
             lint=lint,
             catalog=catalog,
-            limits=limits or several,
+            limits=limits or BodyLimits(4 * 1024 * 1024, 0.9),
             metrics=self.metrics,
             draining=lambda: self.draining,
         )
-        self.app = admission_app(mutate, validate)
+        self.app = admission_app(self.mutate, validate)
         self.ask = partial(self.post, path="/validate")
 
     def validated(self, result: str, reason: str) -> float:

@@ -20,7 +20,7 @@ from webhook.tls.authority import serving_names
 from webhook.tls.bundle import Bundle
 from webhook.tls.configurations import Registration
 from webhook.tls.managed import Managed, ManagedCertificate
-from webhook.tls.metrics import ManagedMetrics
+from webhook.tls.metrics import CertificateMetrics, ManagedMetrics
 from webhook.tls.plan import Terms
 from webhook.tls.state import State, certificates, decode, read_state
 
@@ -149,7 +149,7 @@ class Cluster:
         return ManagedCertificate(
             self,
             Managed("evenkeel-webhook-tls", REGISTRATION, terms, named.pop("client_ca", None)),
-            metrics.certificate,
+            CertificateMetrics(metrics.registry),
             named.pop("metrics", None) or ManagedMetrics(metrics.registry),
             now=lambda: self.now,
             pause=self.pause,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -14,13 +15,14 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
 from tests.tls.pairs import Folder, Handshake, issue, serial, trusting
 from webhook.core.errors import SettingsError
-from webhook.observe import Metrics
 from webhook.tls.bundle import Content, parse_bundle
 from webhook.tls.context import LiveContext
+from webhook.tls.metrics import CertificateMetrics
 from webhook.tls.watch import CertificateWatch
 
 CA = trustme.CA()
@@ -36,8 +38,8 @@ def folder(tmp_path: Path) -> Folder:
     return files
 
 
-def _watch(folder: Folder, *, client_ca: bool = False) -> CertificateWatch:
-    return CertificateWatch(folder.files(client_ca=client_ca), Metrics().certificate)
+def _watch(folder: Folder, *, client_ca: bool = False, **named: Any) -> CertificateWatch:
+    return CertificateWatch(folder.files(client_ca=client_ca), CertificateMetrics(CollectorRegistry()), **named)
 
 
 def _serial(watch: CertificateWatch) -> int:
@@ -127,8 +129,8 @@ def _encrypted(folder: Folder) -> None:
 @pytest.mark.parametrize("spoil", [_mismatched, _no_pem, _empty, _gone, _expired, _not_yet, _encrypted])
 def test_a_pair_that_is_no_good_is_refused_once_and_the_old_one_kept(folder: Folder, spoil: object) -> None:
     """One log line for one content, one step of the metric, however often it is looked at."""
-    metrics = Metrics()
-    watch = CertificateWatch(folder.files(), metrics.certificate)
+    registry = CollectorRegistry()
+    watch = CertificateWatch(folder.files(), CertificateMetrics(registry))
     assert callable(spoil)
     spoil(folder)
 
@@ -136,7 +138,7 @@ def test_a_pair_that_is_no_good_is_refused_once_and_the_old_one_kept(folder: Fol
         for _ in range(3):
             watch.look()
 
-    refused = metrics.registry.get_sample_value("evenkeel_certificate_reloads_total", {"result": "refused"})
+    refused = registry.get_sample_value("evenkeel_certificate_reloads_total", {"result": "refused"})
     assert (1, 1.0) == (len(lines), refused)
     assert serial(OLD) == _serial(watch)
     assert watch.missing() is None
@@ -156,7 +158,9 @@ def test_a_pair_that_was_half_written_is_taken_when_whole(folder: Folder) -> Non
 def test_a_pair_that_is_not_valid_yet_is_taken_when_it_is(folder: Folder) -> None:
     """Clocks differ a little; nobody has to write the files again."""
     day = timedelta()
-    watch = CertificateWatch(folder.files(), Metrics().certificate, now=lambda: datetime.now(UTC) + day)
+    watch = CertificateWatch(
+        folder.files(), CertificateMetrics(CollectorRegistry()), now=lambda: datetime.now(UTC) + day
+    )
     new = issue(CA, begins=1, days=200)
     folder.put(new)
     watch.look()
@@ -168,7 +172,9 @@ def test_a_pair_that_is_not_valid_yet_is_taken_when_it_is(folder: Folder) -> Non
 
 def test_readiness_asks_whether_the_pair_is_valid_now(folder: Folder) -> None:
     """A pair that expires under us takes the replica out, and does not end it."""
-    later = CertificateWatch(folder.files(), Metrics().certificate, now=lambda: datetime.now(UTC) + timedelta(days=99))
+    later = CertificateWatch(
+        folder.files(), CertificateMetrics(CollectorRegistry()), now=lambda: datetime.now(UTC) + timedelta(days=99)
+    )
 
     assert "the certificate expired on" in str(later.missing())
 

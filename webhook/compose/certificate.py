@@ -15,7 +15,7 @@ from webhook.tls.authority import serving_names
 from webhook.tls.configurations import Registration
 from webhook.tls.files import CertificateFiles
 from webhook.tls.managed import LOOK_SECONDS, Managed, ManagedCertificate
-from webhook.tls.metrics import HandshakeMetrics, ManagedMetrics
+from webhook.tls.metrics import CertificateMetrics, HandshakeMetrics, ManagedMetrics
 from webhook.tls.plan import Terms
 from webhook.tls.serving import CertificateSource
 from webhook.tls.watch import CertificateWatch
@@ -29,7 +29,7 @@ def certificate_source(settings: Settings, api: Api | None, metrics: Metrics) ->
     if settings.certificate == "self-managed":
         return _managed(settings, api, metrics, handshakes)
     files = CertificateFiles(*given_files(settings, " or certificate=self-managed"), settings.client_ca)
-    return CertificateWatch(files, metrics.certificate, handshakes=handshakes)
+    return CertificateWatch(files, CertificateMetrics(metrics.registry), handshakes=handshakes)
 
 
 def given_files(settings: Settings, instead: str = "") -> tuple[Path, Path]:
@@ -73,5 +73,5 @@ def _managed(settings: Settings, api: Api | None, metrics: Metrics, handshakes: 
         raise SettingsError(["certificate: found self-managed, which needs a cluster to keep its Secret in"])
     managed = Managed(settings.certificate_secret, registration(settings), terms(settings), settings.client_ca)
     return ManagedCertificate(
-        api, managed, metrics.certificate, ManagedMetrics(metrics.registry), handshakes=handshakes
+        api, managed, CertificateMetrics(metrics.registry), ManagedMetrics(metrics.registry), handshakes=handshakes
     )

@@ -25,6 +25,7 @@ from webhook.server.health import Readiness, health_app
 from webhook.server.listen import Server, bind, config
 from webhook.settings import Settings
 from webhook.tls.files import CertificateFiles
+from webhook.tls.metrics import CertificateMetrics
 from webhook.tls.watch import CertificateWatch
 from webhook.xds.authenticate import Authenticator, Terms
 from webhook.xds.credentials import LiveCredentials, Pem
@@ -81,7 +82,7 @@ def _check_port(settings: Settings) -> None:
 
 
 def _certificate(settings: Settings, metrics: Metrics) -> CertificateWatch:
-    return CertificateWatch(CertificateFiles(*given_files(settings)), metrics.certificate)
+    return CertificateWatch(CertificateFiles(*given_files(settings)), CertificateMetrics(metrics.registry))
 
 
 def _parts(settings: Settings, api: Api, certificate: CertificateWatch, metrics: Metrics) -> _Parts:

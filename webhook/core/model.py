@@ -245,6 +245,8 @@ class SidecarSettings:
     concurrency: int = 2
     """Worker threads."""
     access_log: bool = True
+    endpoint_metrics: bool = False
+    """Whether they count calls by endpoint too: ten more series in each sidecar for each endpoint that it knows."""
     resources: Resources = Resources(cpu_request="50m", cpu_limit="2", memory_request="96Mi", memory_limit="512Mi")
     guaranteed_cpu: str = "250m"
     """CPU request and limit of the sidecar of a Guaranteed pod: reserved, so smaller than the usual limit."""

@@ -22,6 +22,7 @@ from webhook.server import review
 from webhook.server.body import BodyLimits
 from webhook.server.endpoint import Endpoint
 from webhook.server.record import Record, Recorder
+from webhook.server.request_metrics import RequestMetrics
 
 
 class Admitter(Protocol):
@@ -45,7 +46,7 @@ class Mutate:
     ) -> None:
         self._admitter = admitter
         self._catalog = catalog
-        self._recorder = Recorder("admission", metrics.admission)
+        self._recorder = Recorder("admission", RequestMetrics(metrics.registry, "admission", "/mutate").count)
         self._endpoint = Endpoint(self._answer, limits=limits, recorder=self._recorder, draining=draining)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:

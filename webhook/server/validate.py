@@ -7,10 +7,8 @@ all else                 by the table of endpoint.py: the webhook is registered 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.types import Receive, Scope, Send
 
 from webhook.core.catalog import Catalog
@@ -20,12 +18,12 @@ from webhook.server import review
 from webhook.server.body import BodyLimits
 from webhook.server.endpoint import Endpoint
 from webhook.server.record import Record, Recorder, Silence
+from webhook.server.request_metrics import RequestMetrics
 
 Lint = Callable[[JsonObject, Catalog], Sequence[str]]
 """The core, as the server calls it; raises NotAPod."""
 
 _JUDGED: Final = ("CREATE", "UPDATE")
-_BUCKETS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 
 
 class Validate:
@@ -42,7 +40,7 @@ class Validate:
     ) -> None:
         self._lint = lint
         self._catalog = catalog
-        recorder = Recorder("validation", _Validations(metrics.registry).count)
+        recorder = Recorder("validation", RequestMetrics(metrics.registry, "validation", "/validate").count)
         self._endpoint = Endpoint(self._answer, limits=limits, recorder=recorder, draining=draining)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -73,26 +71,3 @@ def _silence(request: review.AdmissionRequest, document: JsonObject) -> Silence 
         # A controller made it: its author has heard, when applying the owner.
         return Silence.CONTROLLED
     return None
-
-
-class _Validations:
-    """What became of the requests to /validate."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._requests = Counter(
-            "evenkeel_validations",
-            "Requests to /validate by what became of them.",
-            ["result", "reason"],
-            registry=registry,
-        )
-        self._duration = Histogram(
-            "evenkeel_validation_duration_seconds",
-            "From a request's head to its answer.",
-            registry=registry,
-            buckets=_BUCKETS,
-        )
-
-    def count(self, result: Any, reason: StrEnum, seconds: float) -> None:
-        """Count one request; the labels come from enums."""
-        self._requests.labels(result.value, reason.value).inc()
-        self._duration.observe(seconds)

@@ -26,7 +26,6 @@ import structlog
 from webhook.core.errors import SettingsError
 from webhook.kube.errors import AlreadyExists, ClusterError, Conflict, Invalid, NotFound, Unreachable
 from webhook.kube.resources import SECRETS
-from webhook.observe import CertificateMetrics
 from webhook.tls.bundle import Content, utc_now
 from webhook.tls.configurations import (
     JSON_PATCH,
@@ -39,7 +38,7 @@ from webhook.tls.configurations import (
 )
 from webhook.tls.context import LiveContext
 from webhook.tls.files import read_file
-from webhook.tls.metrics import HandshakeMetrics, ManagedMetrics
+from webhook.tls.metrics import CertificateMetrics, HandshakeMetrics, ManagedMetrics
 from webhook.tls.plan import Plan, Terms, carry_out, plan
 from webhook.tls.serving import Serving
 from webhook.tls.state import State, decode, encode, read_state, write_state

@@ -1,7 +1,8 @@
-"""What is counted about certificates, beside the one in use (webhook.observe.CertificateMetrics)."""
+"""What is counted about certificates."""
 
 from __future__ import annotations
 
+import math
 import ssl
 import time
 from enum import StrEnum
@@ -33,6 +34,41 @@ def handshake_failure(error: ssl.SSLError) -> HandshakeFailure:
     if reason in ("HTTP_REQUEST", "WRONG_VERSION_NUMBER", "HTTPS_PROXY_REQUEST"):
         return HandshakeFailure.NO_TLS
     return HandshakeFailure.OTHER
+
+
+class CertificateMetrics:
+    """What is known of the serving certificate in use."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._expiry = Gauge(
+            "evenkeel_certificate_expiry_timestamp_seconds",
+            "When the serving certificate expires, NaN: not loaded yet.",
+            registry=registry,
+        )
+        self._remaining = Gauge(
+            "evenkeel_certificate_lifetime_remaining_ratio",
+            "1 when issued, 0 when expired, NaN: not loaded yet.",
+            registry=registry,
+        )
+        for unknown in (self._expiry, self._remaining):
+            # Nothing is loaded yet; a 0 would say that it has expired.
+            unknown.set(math.nan)
+        self._reloads = Counter(
+            "evenkeel_certificate_reloads", "New contents of the certificate's files.", ["result"], registry=registry
+        )
+        for result in ("loaded", "refused"):
+            self._reloads.labels(result)
+
+    def loaded(self, not_before: float, not_after: float) -> None:
+        """Describe a certificate that has come into use; the times are seconds since 1970."""
+        self._reloads.labels("loaded").inc()
+        self._expiry.set(not_after)
+        life = max(not_after - not_before, 1.0)
+        self._remaining.set_function(lambda: min(1.0, max(0.0, (not_after - time.time()) / life)))
+
+    def refused(self) -> None:
+        """Count a pair that was refused."""
+        self._reloads.labels("refused").inc()
 
 
 class HandshakeMetrics:

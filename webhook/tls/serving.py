@@ -9,10 +9,9 @@ from typing import Protocol
 import structlog
 
 from webhook.core.errors import SettingsError
-from webhook.observe import CertificateMetrics
 from webhook.tls.bundle import Bundle, Content, parse_bundle
 from webhook.tls.context import LiveContext
-from webhook.tls.metrics import HandshakeMetrics
+from webhook.tls.metrics import CertificateMetrics, HandshakeMetrics
 
 
 class CertificateSource(Protocol):

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from datetime import datetime
 
 from webhook.core.errors import SettingsError
-from webhook.observe import CertificateMetrics
 from webhook.tls.bundle import utc_now
 from webhook.tls.context import LiveContext
 from webhook.tls.files import CertificateFiles
-from webhook.tls.metrics import HandshakeMetrics
+from webhook.tls.metrics import CertificateMetrics, HandshakeMetrics
 from webhook.tls.serving import Serving
 
 

@@ -119,6 +119,8 @@ def _upstream(templates: Templates, settings: SidecarSettings, upstream: Upstrea
         address=f"{upstream.service}.svc.{settings.cluster_domain}.",
         port=upstream.port,
     )
+    if settings.endpoint_metrics:
+        cluster = {**cluster, "track_cluster_stats": {"per_endpoint_stats": True}}
     if not upstream.policy.health_check:
         return cluster
     # A pod that is gone is gone, however healthy it last was.
