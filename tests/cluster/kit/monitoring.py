@@ -64,8 +64,13 @@ async def prometheus(
     flags = {"config.file": folder / "prometheus.yaml", "storage.tsdb.path": folder, "web.listen-address": _ADDRESS}
     found = Program([str(program), *(f"--{key}={value}" for key, value in flags.items())], folder / "prometheus.log")
     found.start()
+
+    async def answers() -> bool:
+        found.check()
+        return bool(await Prometheus().targets())
+
     try:
-        await until(Prometheus().targets, "answered by Prometheus")
+        await until(answers, "told its targets by Prometheus")
         yield Prometheus()
         found.check()
     finally:
