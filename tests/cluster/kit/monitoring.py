@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,10 +26,10 @@ _LABELS: Final = {"namespace": "namespace", "pod_container_name": "container", "
 class Prometheus:
     """What it found, by its own HTTP API."""
 
-    async def targets(self) -> dict[tuple[str, str], str]:
-        """Give the health of each target, by job and address."""
+    async def targets(self) -> Counter[tuple[str, str, str]]:
+        """Give job, address and health of each target."""
         found = (await self._ask("targets", state="active"))["activeTargets"]
-        return {(one["labels"]["job"], one["labels"]["instance"]): one["health"] for one in found}
+        return Counter((one["labels"]["job"], one["labels"]["instance"], one["health"]) for one in found)
 
     async def alerts(self) -> list[Json]:
         """Give the alerts among its rules."""
