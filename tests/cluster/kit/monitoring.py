@@ -66,12 +66,13 @@ async def prometheus(
     found = Program([str(program), *(f"--{key}={value}" for key, value in flags.items())], folder / "prometheus.log")
     found.start()
 
-    async def answers() -> bool:
+    async def ready() -> bool:
         found.check()
-        return bool(await Prometheus().targets())
+        async with httpx.AsyncClient(trust_env=False) as client:
+            return (await client.get(f"http://{_ADDRESS}/-/ready")).is_success
 
     try:
-        await until(answers, "told its targets by Prometheus")
+        await until(ready, "answered by Prometheus")
         yield Prometheus()
         found.check()
     finally:
