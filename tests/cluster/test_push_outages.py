@@ -13,7 +13,8 @@ import pytest_asyncio
 import yaml
 
 from tests.cluster.kit import fleet
-from tests.cluster.kit.backends import Backend
+from tests.cluster.kit.backends import PORT, Backend
+from tests.cluster.kit.cluster_address import cluster_address
 from tests.cluster.kit.install import NAMESPACE, XDS, Installed, until
 from tests.cluster.kit.push import Shop, kill_control_plane, nothing_failed, pushed
 from tests.cluster.kit.rolling import Rolling
@@ -28,6 +29,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.asyncio(loop_scope="session")]
 
 RATE = 50.0
 DOWN_SECONDS = 60.0
+DIALLED = 3550
 READY = 3.0
 """Seconds after which a sidecar must be ready though nobody tells it of endpoints."""
 WEEK = timedelta(days=7)
@@ -41,7 +43,8 @@ async def shop(evenkeel) -> AsyncIterator[Shop]:
     Servers are killed here: what they were just answering is sent again only where the Service says that it may be.
     """
     orders = service("orders", {names.RETRY: "idempotent"})
-    async with pushed(evenkeel, "push-outages", [orders, fleet.caller()]) as found:
+    products = service("products", clusterIP=None, ports=[{"name": "grpc", "port": DIALLED, "targetPort": PORT}])
+    async with pushed(evenkeel, "push-outages", [orders, products, fleet.caller()]) as found:
         yield found
 
 
@@ -90,6 +93,25 @@ async def test_a_sidecar_that_starts_while_it_is_dead_balances_by_dns(shop, orde
     # What starting one takes on this machine, by one that started in peace, is not the outage's.
     assert _ready_after(late) <= READY + _ready_after(early)
     await world.rest.delete(f"/apis/apps/v1/namespaces/{shop.namespace}/deployments/late")
+
+
+async def test_a_service_with_an_address_is_called_there_while_nobody_pushes(shop, world, evenkeel) -> None:
+    """At its own port, by a sidecar that has never been told of its endpoints: by connection, then by call."""
+    servers, address = shop.servers.several(2), shop.servers.address()
+    products = shop.published("products")
+    await products.put(servers)
+    products.resolve(address)
+    async with cluster_address(address, DIALLED, servers):
+        await _scale_to_nothing(evenkeel)
+        await world.apply([fleet.caller("later")], namespace=shop.namespace)
+        await world.available(shop.namespace, "later")
+        by_address = await shop.callers("later").run(rpcs=100, concurrency=1, authority="products")
+        await evenkeel.scale(XDS, 2)
+        pushed_again = await shop.spread("later", servers, authority="products")
+
+    await world.rest.delete(f"/apis/apps/v1/namespaces/{shop.namespace}/deployments/later")
+    assert (by_address.failed, by_address.backends.keys() <= _addresses(servers)) == (0, True)
+    assert fleet.evenly(pushed_again)
 
 
 async def test_the_api_server_is_gone_for_a_minute(shop, orders, world, evenkeel) -> None:
