@@ -54,6 +54,7 @@ class Rest:
         self.warnings: tuple[str, ...] = ()
         """What the last answer warned of; requests made at the same time overwrite each other's."""
         self._paths: dict[tuple[str, str], tuple[str, bool]] = {}
+        self._sending: set[asyncio.Task[httpx.Response]] = set()
         self._client = httpx.AsyncClient(
             base_url=server, headers=headers, verify=context, trust_env=False, timeout=_LIMIT, limits=_CONNECTIONS
         )
@@ -66,6 +67,7 @@ class Rest:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the connections."""
+        await asyncio.gather(*self._sending, return_exceptions=True)
         await self._client.aclose()
 
     async def get(self, path: str, **params: Any) -> Any:
@@ -114,7 +116,7 @@ class Rest:
         """Give the events of a collection; an ERROR event raises RestError with its status."""
         url = self._client.build_request("GET", path, params=_plain({**params, "watch": True}))
         url.extensions["timeout"] = httpx.Timeout(_LIMIT, read=None).as_dict()
-        answer = await self._client.send(url, stream=True)
+        answer = await self._send(url, stream=True)
         try:
             if answer.is_error:
                 await answer.aread()
@@ -143,8 +145,8 @@ class Rest:
         content = None if document is None else json.dumps(document)
         headers = {} if document is None else {"content-type": content_type}
         for _ in range(_TRIES):
-            answer = await self._client.request(
-                method, path, content=content, headers=headers, params=_plain(params or {})
+            answer = await self._send(
+                self._client.build_request(method, path, content=content, headers=headers, params=_plain(params or {}))
             )
             if answer.status_code != _BUSY or "retry-after" not in answer.headers:
                 break
@@ -155,6 +157,13 @@ class Rest:
             raise _error(answer)
         is_json = answer.headers.get("content-type", "").startswith(_JSON)
         return (answer.json() if is_json else answer.text), warnings
+
+    async def _send(self, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
+        """Send a request to its end, whoever is cancelled: httpcore leaves a socket open whose TLS handshake is."""
+        sending = asyncio.create_task(self._client.send(request, stream=stream))
+        self._sending.add(sending)
+        sending.add_done_callback(self._sending.discard)
+        return await asyncio.shield(sending)
 
     async def _discover(self, api_version: str) -> None:
         for resource in (await self.get(_root(api_version)))["resources"]:
