@@ -8,7 +8,6 @@ all of them alike. Nothing is asserted about time; only a wrong answer ends the 
 
 from __future__ import annotations
 
-import argparse
 import gc
 import sys
 import tempfile
@@ -20,7 +19,7 @@ from typing import Any, Final
 import uvloop
 from caller import call_for
 from machine import Cores, cpu_seconds, memory_mib, pinned, two_cores
-from report import Report, median, quantile
+from report import Report, flags, median, quantile
 from reviews import MANY, large_pod, usual_pod
 from served import Field, Served, start_all
 from stages import stages
@@ -131,9 +130,7 @@ async def run(folder: Path, length: Length, cores: Cores, report: Report) -> int
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--smoke", action="store_true", help="a few seconds, to see that it works")
+    parser = flags(__doc__)
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--seconds", type=float, default=1.5, help="of one round of one subject")
     options = parser.parse_args(arguments)

@@ -21,10 +21,10 @@ from typing import Any, Final
 from crowd import fill, service
 from fleet import fleet
 from machine import cpu_seconds, memory_mib, two_cores
-from measuring import flags, measured
+from measuring import measured
 from paced import answer_length, call_paced
 from process import Running, reconciler, webhook
-from report import Report, median, quantile
+from report import Report, flags, median, quantile
 
 from tests.cluster.kit.controlplane import ControlPlane
 from tests.cluster.kit.rest import Rest

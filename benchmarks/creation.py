@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
-from measuring import ABSENT, flags, measured
-from report import Report, median, quantile
+from measuring import ABSENT, measured
+from report import Report, flags, median, quantile
 from reviews import usual_pod
 
 from tests.cluster.kit.install import injected, installed, render

@@ -8,7 +8,6 @@ through the sidecar take turns, from the same caller to the same server. Nothing
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import os
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from envoys import cpu_microseconds, memory_mib
-from report import Report, median
+from report import Report, flags, median
 from things import PORT, namespace, servers, service
 from world import Caller, World, made
 
@@ -165,10 +164,7 @@ def enter_sandbox(arguments: Sequence[str], *, smoke: bool) -> int:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--smoke", action="store_true", help="a few seconds, to see that it works")
-    options = parser.parse_args(arguments)
+    options = flags(__doc__).parse_args(arguments)
     if not sandbox.inside():
         return enter_sandbox(arguments, smoke=options.smoke)
     report = Report()

@@ -1,8 +1,7 @@
-"""The command line of a benchmark on a real API server: its flags, a folder of its own, and what is said without Go."""
+"""A benchmark on a real API server: a folder of its own, and what is said without Go."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import tempfile
 from collections.abc import Callable, Coroutine
@@ -15,14 +14,6 @@ from tests.controlplane.build import GoAbsent
 
 ABSENT: Final = 3
 """Exit code of a benchmark that lacks what it needs."""
-
-
-def flags(about: str | None) -> argparse.ArgumentParser:
-    """Make a parser of what all of them take; the first line of `about` says what is measured."""
-    parser = argparse.ArgumentParser(description=(about or "").partition("\n")[0])
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--smoke", action="store_true", help="a few seconds, to see that it works")
-    return parser
 
 
 def measured(json: Path | None, run: Callable[[Path, Report], Coroutine[Any, Any, int]]) -> int:

@@ -8,7 +8,6 @@ connection of its own. Nothing is asserted about time; who was not told of a cha
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import subprocess
@@ -23,7 +22,7 @@ from typing import Any, Final
 
 from machine import Cores, cpu_seconds, memory_mib, pinned, two_cores
 from push_world import World
-from report import Report, median, quantile
+from report import Report, flags, median, quantile
 
 from webhook.demo.certificate import CertificateFiles, write_certificate
 
@@ -243,10 +242,7 @@ def crowd(folder: Path, length: Length, report: Report) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--smoke", action="store_true", help="a few seconds, to see that it works")
-    options = parser.parse_args(arguments)
+    options = flags(__doc__).parse_args(arguments)
     length, report = _SMOKE if options.smoke else _WHOLE, Report()
     report.say(two_cores().describe())
     with tempfile.TemporaryDirectory(prefix="evenkeel-bench-") as folder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,14 @@ def shown(value: Any) -> str:
     if not isinstance(value, float):
         return f"{value:,}" if isinstance(value, int) else str(value)
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def flags(about: str | None) -> argparse.ArgumentParser:
+    """Make a parser of what all of them take; the first line of `about` says what is measured."""
+    parser = argparse.ArgumentParser(description=(about or "").partition("\n")[0])
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--smoke", action="store_true", help="a few seconds, to see that it works")
+    return parser
 
 
 class Report:

@@ -19,8 +19,8 @@ from typing import Any, Final
 import grpc
 from crowd import together
 from machine import cpu_seconds
-from measuring import flags, measured
-from report import Report, quantile
+from measuring import measured
+from report import Report, flags, quantile
 
 from tests import builders
 from tests.cluster.kit.ads import token_of

@@ -7,7 +7,6 @@ A real Envoy with the configuration that the injector renders, told of endpoints
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from typing import Any, Final
 import yaml
 from envoys import memory_mib
 from push_world import World
-from report import Report
+from report import Report, flags
 
 from webhook.core import names
 from webhook.core.catalog import Catalog, build_catalog
@@ -49,10 +48,7 @@ _COLUMNS: Final = {"services": "Services in the cluster", "seen": "seen", "confi
 
 def main() -> int:
     """Measure, print, and give the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--smoke", action="store_true")
-    given = parser.parse_args()
+    given = flags(__doc__).parse_args()
     report = Report()
     sizes = (10, 200) if given.smoke else (10, 1_000, 10_000)
     rows = [_measure(size) for size in sizes]
