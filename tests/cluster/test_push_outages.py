@@ -14,7 +14,6 @@ import yaml
 
 from tests.cluster.kit import fleet
 from tests.cluster.kit.backends import PORT, Backend
-from tests.cluster.kit.cluster_address import cluster_address
 from tests.cluster.kit.install import NAMESPACE, XDS, Installed, until
 from tests.cluster.kit.push import Shop, kill_control_plane, nothing_failed, pushed
 from tests.cluster.kit.rolling import Rolling
@@ -22,6 +21,7 @@ from tests.cluster.kit.secret import SECRET, bundles, der, earlier, rewrite, ser
 from tests.cluster.kit.slices import service
 from tests.cluster.kit.world import World, gone
 from webhook.core import names
+from webhook.demo.service_address import service_address
 from webhook.node.pod import Pod
 from webhook.tls.plan import SPREAD
 
@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.asyncio(loop_scope="session")]
 
 RATE = 50.0
 DOWN_SECONDS = 60.0
-DIALLED = 3550
+ADDRESS, DIALLED = "10.96.0.8", 3550
 READY = 3.0
 """Seconds after which a sidecar must be ready though nobody tells it of endpoints."""
 WEEK = timedelta(days=7)
@@ -97,11 +97,11 @@ async def test_a_sidecar_that_starts_while_it_is_dead_balances_by_dns(shop, orde
 
 async def test_a_service_with_an_address_is_called_there_while_nobody_pushes(shop, world, evenkeel) -> None:
     """At its own port, by a sidecar that has never been told of its endpoints: by connection, then by call."""
-    servers, address = shop.servers.several(2), shop.servers.address()
+    servers = shop.servers.several(2)
     products = shop.published("products")
     await products.put(servers)
-    products.resolve(address)
-    async with cluster_address(address, DIALLED, servers):
+    products.resolve(ADDRESS)
+    async with service_address(ADDRESS, DIALLED, sorted(_addresses(servers)), PORT) as connections:
         await _scale_to_nothing(evenkeel)
         await world.apply([fleet.caller("later")], namespace=shop.namespace)
         await world.available(shop.namespace, "later")
@@ -111,6 +111,7 @@ async def test_a_service_with_an_address_is_called_there_while_nobody_pushes(sho
 
     await world.rest.delete(f"/apis/apps/v1/namespaces/{shop.namespace}/deployments/later")
     assert (by_address.failed, by_address.backends.keys() <= _addresses(servers)) == (0, True)
+    assert by_address.backends.keys() <= set(connections)
     assert fleet.evenly(pushed_again)
 
 

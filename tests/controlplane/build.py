@@ -204,9 +204,8 @@ def cached(family: Family) -> dict[str, Path]:
 
 def _digest(family: Family, go: str) -> str:
     version = subprocess.run([go, "version"], capture_output=True, text=True, check=True, env=_environment()).stdout
-    digest = hashlib.sha256(
-        repr((version, family.flags(), family.link_flags(), sorted(family.packages.items()))).encode()
-    )
+    made_of = (version, family.flags(), family.link_flags(), sorted(family.packages.items()))
+    digest = hashlib.sha256(repr(made_of).encode())
     for path in sorted(family.folder.iterdir()):
         if path.name in {"go.mod", "go.sum"} or path.suffix == ".go":
             digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
@@ -229,16 +228,8 @@ def _build(family: Family, name: str, path: Path, go: str) -> None:
     _tell(f"building {name} (once; the first of its kind may take {family.minutes} minutes on two cores) ...")
     # In the same folder, so that the last step is a rename: nobody ever sees half a program.
     unfinished = path.with_name(f".{name}.{os.getpid()}")
-    command = [
-        go,
-        "build",
-        *family.flags(),
-        "-ldflags",
-        family.link_flags(),
-        "-o",
-        str(unfinished),
-        family.packages[name],
-    ]
+    flags = [*family.flags(), "-ldflags", family.link_flags()]
+    command = [go, "build", *flags, "-o", str(unfinished), family.packages[name]]
     try:
         seconds = _run(command, family.folder, name)
         unfinished.replace(path)

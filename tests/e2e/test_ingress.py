@@ -7,6 +7,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from tests.e2e.kit.scrape import scrape
 from webhook.demo.scenario import manifests
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
@@ -71,9 +72,8 @@ async def test_the_probe_port_offers_readiness_and_metrics_and_nothing_else(hoge
 
 async def _http2_requests(address):
     """Ask the sidecar how many requests came to its ingress over HTTP/2."""
-    metrics = (await _get(address, 19021, "/stats/prometheus")).text
-    name = 'envoy_http_downstream_rq_http2_total{envoy_http_conn_manager_prefix="ingress"} '
-    return sum(int(line.removeprefix(name)) for line in metrics.splitlines() if line.startswith(name))
+    name, labels = "envoy_http_downstream_rq_http2_total", {"envoy_http_conn_manager_prefix": "ingress"}
+    return sum(sample.value for sample in await scrape(address) if (sample.name, sample.labels) == (name, labels))
 
 
 async def _get(address, port, path):

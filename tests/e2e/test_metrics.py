@@ -5,10 +5,11 @@ import re
 import time
 from collections import Counter
 
-import httpx
 import pytest
 import pytest_asyncio
-from prometheus_client.parser import text_string_to_metric_families
+
+from tests.builders import service
+from tests.e2e.kit.scrape import scrape
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
@@ -21,7 +22,7 @@ WAYS = {"echo.metrics_50051": {"authority": "echo"}, "through.metrics_15001": {"
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def metrics(world):
     """Have 20 Services that nobody calls and two that are called, with and without success."""
-    await world.cluster.apply([_service(name) for name in IDLE], namespace="metrics")
+    await world.cluster.apply([service(name, namespace="metrics") for name in IDLE], namespace="metrics")
     await world.apply("metrics", "metrics")
     callers = world.callers("metrics")
     end = time.monotonic() + 15
@@ -59,7 +60,7 @@ async def test_a_server_s_sidecar_counts_what_came_through_it(metrics):
 
 async def test_no_metric_is_called_after_a_service(metrics):
     """Services are values of a label. Otherwise each had metrics of its own, which no query could add up."""
-    samples = await _scrape(metrics.deployment("metrics", "caller").pods[0])
+    samples = await scrape(metrics.deployment("metrics", "caller").pods[0].address)
     called = {sample.name for sample in samples}
     clusters = {
         sample.labels.get("envoy_cluster_name") for sample in samples if sample.name.startswith("envoy_cluster_m")
@@ -71,7 +72,7 @@ async def test_no_metric_is_called_after_a_service(metrics):
 
 async def test_each_series_is_given_once(metrics):
     """As Prometheus refuses a whole answer otherwise."""
-    samples = await _scrape(metrics.deployment("metrics", "caller").pods[0])
+    samples = await scrape(metrics.deployment("metrics", "caller").pods[0].address)
     times = Counter((sample.name, frozenset(sample.labels.items())) for sample in samples)
 
     assert [series for series, count in times.items() if count > 1] == []
@@ -79,16 +80,11 @@ async def test_each_series_is_given_once(metrics):
 
 async def test_services_that_nobody_calls_cost_few_series(metrics):
     """All those that a Pod sees are known to its sidecar: were all counters given, each would be 190 series."""
-    samples = await _scrape(metrics.deployment("metrics", "caller").pods[0])
+    samples = await scrape(metrics.deployment("metrics", "caller").pods[0].address)
     series = Counter(sample.labels.get("envoy_cluster_name") for sample in samples)
 
     assert all(0 < series[f"{name}.metrics_50051"] <= 10 for name in IDLE), series
     assert all(series[name] > 40 for name in WAYS), series
-
-
-def _service(name):
-    spec = {"clusterIP": "None", "selector": {"app": name}, "ports": [{"name": "grpc", "port": 50051}]}
-    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
 
 
 async def _call(metrics, *ways):
@@ -104,14 +100,7 @@ async def _counted(metrics, name):
     """Add up what a Deployment's sidecars count of gRPC's statuses."""
     found = Counter()
     for pod in metrics.deployment("metrics", name).pods:
-        for sample in await _scrape(pod):
+        for sample in await scrape(pod.address):
             if re.fullmatch(r"envoy_cluster_grpc_\d+_total", sample.name):
                 found[sample.name, sample.labels["envoy_cluster_name"]] += int(sample.value)
     return found
-
-
-async def _scrape(pod):
-    """Give the samples as Prometheus' own library reads them: it lets the names of all counters end in `_total`."""
-    async with httpx.AsyncClient(trust_env=False) as client:
-        answer = await client.get(f"http://{pod.address}:19021/stats/prometheus")
-    return [sample for family in text_string_to_metric_families(answer.text) for sample in family.samples]

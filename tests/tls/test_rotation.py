@@ -158,9 +158,7 @@ def test_a_pair_that_was_half_written_is_taken_when_whole(folder: Folder) -> Non
 def test_a_pair_that_is_not_valid_yet_is_taken_when_it_is(folder: Folder) -> None:
     """Clocks differ a little; nobody has to write the files again."""
     day = timedelta()
-    watch = CertificateWatch(
-        folder.files(), CertificateMetrics(CollectorRegistry()), now=lambda: datetime.now(UTC) + day
-    )
+    watch = _watch(folder, now=lambda: datetime.now(UTC) + day)
     new = issue(CA, begins=1, days=200)
     folder.put(new)
     watch.look()
@@ -172,9 +170,7 @@ def test_a_pair_that_is_not_valid_yet_is_taken_when_it_is(folder: Folder) -> Non
 
 def test_readiness_asks_whether_the_pair_is_valid_now(folder: Folder) -> None:
     """A pair that expires under us takes the replica out, and does not end it."""
-    later = CertificateWatch(
-        folder.files(), CertificateMetrics(CollectorRegistry()), now=lambda: datetime.now(UTC) + timedelta(days=99)
-    )
+    later = _watch(folder, now=lambda: datetime.now(UTC) + timedelta(days=99))
 
     assert "the certificate expired on" in str(later.missing())
 

@@ -94,13 +94,9 @@ class Backends:
         self._addresses: Iterator[str] = map(str, _NETWORK.hosts())
         self._started: list[Backend] = []
 
-    def address(self) -> str:
-        """Give one that nobody had."""
-        return next(self._addresses)
-
     def start(self) -> Backend:
         """Start a server; when this returns it answers."""
-        self._started.append(Backend(self.address()))
+        self._started.append(Backend(next(self._addresses)))
         return self._started[-1]
 
     def several(self, count: int) -> list[Backend]:
